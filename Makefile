@@ -1,0 +1,17 @@
+# Every target is one script; each prints what it does.
+.PHONY: build check test prove shams machines bench
+
+build: ## the static binary, bin/coo
+	CGO_ENABLED=0 go build -trimpath -o bin/coo ./cmd/coo
+
+check: ## formatting, vet, staticcheck, tidy modules, builds for other systems
+	./tools/check.sh
+
+test: ## everything, every proof at small n
+	./tools/test.sh small
+
+prove: ## every proof at full n; the output belongs in docs/evidence/
+	./tools/test.sh full
+
+bench: ## the figures of docs/performance.md
+	./bench/run.sh

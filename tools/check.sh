@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Formatting, vet, staticcheck, tidy modules, and builds for the systems that
+# coo supports. Every line must come out empty.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+step() { printf 'check: %s\n' "$*"; }
+tool() { go tool -modfile=tools/go.mod "$@"; }
+
+step gofumpt
+bad=$(tool gofumpt -l cmd internal examples bench tools ./*.go)
+[ -z "$bad" ] || { printf 'not formatted:\n%s\n' "$bad"; exit 1; }
+step go vet
+go vet ./...
+step staticcheck
+tool staticcheck ./...
+step go mod tidy
+go mod tidy -diff
+for target in linux/arm64 linux/s390x darwin/arm64 windows/amd64; do
+	step "build and vet $target"
+	GOOS=${target%/*} GOARCH=${target#*/} CGO_ENABLED=0 go build -o /dev/null ./cmd/coo
+	GOOS=${target%/*} GOARCH=${target#*/} CGO_ENABLED=0 go vet ./cmd/... ./internal/...
+done

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Installs what the tests need beyond Go: python3 for the independent
+# verifier, strace for the durability proof, qemu-user-static for the other
+# architectures, a C compiler for the race detector.
+set -euo pipefail
+missing=()
+need() { command -v "$1" >/dev/null || missing+=("$2"); }
+need python3 python3
+need strace strace
+need qemu-aarch64-static qemu-user-static
+need qemu-s390x-static qemu-user-static
+need gcc gcc
+need unshare util-linux
+if [ ${#missing[@]} -eq 0 ]; then
+	echo "everything is here"
+	exit 0
+fi
+if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+	echo "missing: ${missing[*]}: install these Debian packages, or run as root where apt-get is" >&2
+	exit 1
+fi
+echo "installing ${missing[*]}"
+apt-get update -qq
+DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
