@@ -1,0 +1,89 @@
+package store
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+
+	"github.com/coo-runtime/coo/internal/digest"
+)
+
+// Observations writes the lines of an observation file, a chain of their own:
+//
+//	{"n":0,"prev":"0000…","v":{…}}
+//
+// v is any canonical value; n and prev are those of a record. The zero value
+// is at the start of a file.
+type Observations struct {
+	n    int64
+	prev digest.Digest
+}
+
+// Append appends the line of a canonical value, with its newline, to dst.
+func (o *Observations) Append(dst, value []byte) []byte {
+	start := len(dst)
+	dst = append(dst, o.prefix()...)
+	dst = append(dst, value...)
+	dst = append(dst, '}')
+	o.prev = digest.Of(dst[start:])
+	o.n++
+	return append(dst, '\n')
+}
+
+// Head returns the digest of the last line; of no line, the zero Digest.
+func (o *Observations) Head() digest.Digest { return o.prev }
+
+func (o *Observations) prefix() string {
+	return `{"n":` + strconv.FormatInt(o.n, 10) + `,"prev":"` + o.prev.String() + `","v":`
+}
+
+// ParseObservations returns the values of an observation file and the digest
+// of its last line. When torn is allowed, an unfinished last line is left out.
+func ParseObservations(b []byte, torn bool) (values [][]byte, head digest.Digest, err error) {
+	var o Observations
+	offset := 0
+	for line := range bytes.Lines(b) {
+		text, whole := bytes.CutSuffix(line, []byte("\n"))
+		if !whole && torn {
+			break
+		}
+		v, ok := bytes.CutPrefix(text, []byte(o.prefix()))
+		v, end := bytes.CutSuffix(v, []byte("}"))
+		if !whole || !ok || !end || !json.Valid(v) {
+			return nil, head, &DamageError{Record: o.n, Offset: int64(offset), What: "does not follow from the line before"}
+		}
+		o.Append(nil, v)
+		values = append(values, v)
+		offset += len(line)
+	}
+	return values, o.Head(), nil
+}
+
+// Observations returns the values observed in an execution, the execution
+// itself first, after checking their chain against the list of executions.
+func (s *Store) Observations(e Execution) ([][]byte, error) {
+	values, head, err := s.readObservations(e.N)
+	if err != nil {
+		return nil, err
+	}
+	if e.Head == nil || *e.Head != head {
+		return nil, &DamageError{Path: observationsFile(e.N), Record: int64(len(values)) - 1,
+			What: fmt.Sprintf("last line is %s, the list of executions has another", head.Short())}
+	}
+	return values, nil
+}
+
+func (s *Store) readObservations(n int64) ([][]byte, digest.Digest, error) {
+	b, err := os.ReadFile(s.Path(observationsFile(n)))
+	if err != nil {
+		return nil, digest.Digest{}, err
+	}
+	values, head, err := ParseObservations(b, false)
+	if d, ok := errors.AsType[*DamageError](err); ok {
+		d.Path = observationsFile(n)
+	}
+	return values, head, err
+}
