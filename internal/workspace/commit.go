@@ -1,0 +1,163 @@
+package workspace
+
+import (
+	"cmp"
+	"io/fs"
+	"maps"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/coo-runtime/coo/internal/durable"
+)
+
+// commit gives everything its name: removals, directories that go, directories
+// that come, files.
+func (a *applier) commit() error {
+	for _, m := range a.moves {
+		if m.After.Mode == Absent {
+			a.temps = append(a.temps, m.old)
+			if err := a.rename(m, m.Path, m.old, func() error { return a.d.root.Rename(m.old, m.Path) }); err != nil {
+				return err
+			}
+		}
+	}
+	for _, f := range a.p.Gone {
+		if err := a.rmdir(f); err != nil {
+			return err
+		}
+	}
+	for _, f := range a.p.Made {
+		if err := a.mkdir(f); err != nil {
+			return err
+		}
+	}
+	for _, m := range a.moves {
+		if m.After.Mode == Absent {
+			continue
+		}
+		back := func() error { return a.d.root.Rename(m.old, m.Path) }
+		if m.Before.Mode == Absent {
+			back = func() error { return a.d.root.Remove(m.Path) }
+		}
+		if err := a.rename(m, m.new, m.Path, back); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *applier) rename(m move, from, to string, back func() error) error {
+	if err := a.d.must(m.Path, "rename", to, func() error { return a.d.root.Rename(from, to) }); err != nil {
+		return err
+	}
+	a.undo = append(a.undo, back)
+	return nil
+}
+
+// rmdir removes a directory that is in the way. One that was only made for the
+// sake of a file, and that somebody else uses by now, stays.
+func (a *applier) rmdir(f Folder) error {
+	fi, err := a.d.lstat("apply", f.Path, f.Path)
+	if err != nil || fi == nil || !fi.IsDir() {
+		return err // nothing to do: it went before a crash
+	}
+	if !a.inTheWay(f.Path) && a.d.holdsFiles(f.Path) {
+		return nil
+	}
+	if err := a.d.must(f.Path, "rmdir", f.Path, func() error { return a.d.root.Remove(f.Path) }); err != nil {
+		return err
+	}
+	a.undo = append(a.undo, func() error { return a.makeDir(f.Path, fi.Mode().Perm()) })
+	return nil
+}
+
+// inTheWay reports whether a file takes the place of dir or of one above it.
+func (a *applier) inTheWay(dir string) bool {
+	return slices.ContainsFunc(a.moves, func(m move) bool {
+		return m.After.Mode != Absent && (m.Path == dir || strings.HasPrefix(dir, m.Path+"/"))
+	})
+}
+
+func (a *applier) mkdir(f Folder) error {
+	fi, err := a.d.lstat("apply", f.Path, f.Path)
+	if err != nil {
+		return err
+	}
+	if fi != nil && fi.IsDir() {
+		return nil // made before a crash, or by somebody else meanwhile
+	}
+	if err := a.makeDir(f.Path, parsePerm(f.Perm)); err != nil {
+		return access("apply", f.Path, err)
+	}
+	a.undo = append(a.undo, func() error {
+		if a.d.holdsFiles(f.Path) {
+			return nil // somebody else uses it
+		}
+		return a.d.root.Remove(f.Path)
+	})
+	return nil
+}
+
+// makeDir makes a directory under a temporary name and renames it, so that it
+// never has its name without its permissions.
+func (a *applier) makeDir(name string, perm fs.FileMode) error {
+	temp := path.Join(path.Dir(name), tempPrefix+a.p.ID+"-dir.new")
+	_ = a.d.root.Remove(temp) // left over, if anything
+	if err := a.d.do("mkdir", temp, func() error { return a.d.root.Mkdir(temp, 0o700) }); err != nil {
+		return err
+	}
+	err := a.d.do("chmod", temp, func() error { return a.d.root.Chmod(temp, perm) })
+	if err == nil {
+		err = a.d.do("rename", name, func() error { return a.d.root.Rename(temp, name) })
+	}
+	if err != nil {
+		_ = a.d.do("remove", temp, func() error { return a.d.root.Remove(temp) }) // or it holds up the undoing of its parent
+	}
+	return err
+}
+
+// syncDirs makes the new names durable.
+func (a *applier) syncDirs() error {
+	for _, dir := range slices.Sorted(maps.Keys(a.dirs)) {
+		fi, err := a.d.lstat("apply", dir, dir)
+		if err != nil {
+			return err
+		}
+		if fi == nil || !fi.IsDir() {
+			continue // one that gave way
+		}
+		if err := a.d.must(dir, "sync", dir, func() error { return durable.SyncDir(a.d.system(dir)) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// revert takes back what commit did, newest first, as far as it can.
+func (a *applier) revert() error {
+	var first error
+	for _, back := range slices.Backward(a.undo) {
+		first = cmp.Or(first, a.d.do("undo", "", back))
+	}
+	if first != nil {
+		return first // the old files are still needed
+	}
+	a.removeTemps()
+	if len(a.undo) == 0 {
+		return nil
+	}
+	return a.syncDirs()
+}
+
+// removeTemps removes the temporary files. One that stays is never listed and
+// does no harm, so that it is no error.
+func (a *applier) removeTemps() {
+	for _, temp := range a.temps {
+		_ = a.d.do("remove", temp, func() error { return a.d.root.Remove(temp) })
+	}
+}
+
+// system returns the path by which the system knows a directory of d.
+func (d *Dir) system(name string) string { return filepath.Join(d.path, filepath.FromSlash(name)) }
