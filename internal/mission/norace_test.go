@@ -1,0 +1,5 @@
+//go:build !race
+
+package mission
+
+const raceEnabled = false
