@@ -1,0 +1,94 @@
+package replay
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/coo-runtime/coo/internal/digest"
+	"github.com/coo-runtime/coo/internal/flight"
+	"github.com/coo-runtime/coo/internal/mission"
+)
+
+// A Divergence is the first record at which a replay differs from its record.
+type Divergence struct {
+	N        int64
+	Recorded flight.Record // nil: the record has ended
+	Replayed flight.Record // nil: the replay asked for what was never recorded; see Asked
+	Asked    string        // what it asked for, in words
+	// Blobs are the documents and contents that the replayed record names.
+	Blobs map[digest.Digest][]byte
+}
+
+func (d *Divergence) Error() string {
+	return fmt.Sprintf("record %d: the replay differs from the record", d.N)
+}
+
+// A comparer is the recorder of a replay: it compares each record with the
+// one recorded and keeps none.
+type comparer struct {
+	lines    [][]byte
+	records  []flight.Record
+	link     flight.Linker
+	line     []byte                                 // scratch
+	relaxed  func(recorded, replayed flight.Record) // what --against forgives
+	fresh    map[digest.Digest][]byte               // blobs since the last record
+	observed func(flight.Record)
+}
+
+// Append compares r with the next recorded line, byte for byte.
+func (c *comparer) Append(r flight.Record) (int64, error) {
+	n := c.link.Len()
+	var recorded flight.Record
+	if n < int64(len(c.records)) {
+		recorded = c.records[n]
+		if c.relaxed != nil {
+			c.relaxed(recorded, r)
+		}
+	}
+	line, err := c.link.Append(c.line[:0], r)
+	if err != nil {
+		return 0, mission.Fatal(err)
+	}
+	c.line = line
+	return n, c.compare(n, line, recorded, r)
+}
+
+func (c *comparer) compare(n int64, line []byte, recorded, replayed flight.Record) error {
+	if recorded == nil || !bytes.Equal(line, c.lines[n]) {
+		return mission.Fatal(&Divergence{N: n, Recorded: recorded, Replayed: replayed, Blobs: c.fresh})
+	}
+	clear(c.fresh)
+	if c.observed != nil {
+		c.observed(recorded)
+	}
+	return nil
+}
+
+// Blob names content and remembers it until the record that names it.
+func (c *comparer) Blob(b []byte) (digest.Digest, error) {
+	d := digest.Of(b)
+	c.fresh[d] = b
+	return d, nil
+}
+
+// Flush has nothing to write.
+func (c *comparer) Flush() error { return nil }
+
+// Observe has nothing to note.
+func (c *comparer) Observe(any) error { return nil }
+
+// finish compares the seal, and with it the count, the Merkle root and the
+// freeze manifest, which follow from the records.
+func (c *comparer) finish(f flight.SealFields) error {
+	n := c.link.Len()
+	line, seal, manifest, err := c.link.Seal(nil, f)
+	if err != nil {
+		return err
+	}
+	c.fresh[seal.Freeze] = manifest
+	var recorded flight.Record
+	if n < int64(len(c.records)) {
+		recorded = c.records[n]
+	}
+	return c.compare(n, line, recorded, seal)
+}

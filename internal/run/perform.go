@@ -1,0 +1,162 @@
+package run
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/coo-runtime/coo/internal/flight"
+	"github.com/coo-runtime/coo/internal/freeze"
+	"github.com/coo-runtime/coo/internal/mission"
+	"github.com/coo-runtime/coo/internal/wire"
+	"github.com/coo-runtime/coo/internal/workspace"
+)
+
+// A Setting is everything a mission is performed with. [Do] fills it from
+// the present and a replay from a record; [Perform] does the same with both.
+type Setting struct {
+	Program  *mission.Program
+	Args     map[string]string
+	Seed     string
+	Pinned   *string // start of the clock, RFC 3339, when pinned
+	Rules    *wire.Rules
+	Recorder Recorder
+	Answers  freeze.Answerer
+	Clock    freeze.Clock
+	Inputs   Inputs
+	Secrets  *wire.Secrets           // known values; nil when none are
+	Know     func(name string) error // called with each secret the mission names
+	Print    func(text string)       // called with each line it prints
+	Overload func() error            // polled by the interpreter; an error ends the run
+}
+
+// A Performance is what came of performing a mission to its end.
+type Performance struct {
+	Seal   flight.SealFields
+	End    *flight.End        // how it ended
+	Result []byte             // canonical JSON; nil when the mission returned None
+	Files  *workspace.Overlay // what it leaves behind; nil when it failed
+	Calls  int
+	Sent   int // of these, answered from outside
+}
+
+// Perform performs a mission and records all of it but the seal. An error
+// means that it did not come to its end: the run cannot be sealed.
+func Perform(ctx context.Context, s Setting) (*Performance, error) {
+	w := newWorld(ctx, s)
+	if err := w.open(s); err != nil {
+		return nil, err
+	}
+	res := s.Program.Run(w, mission.Options{Args: s.Args, Seed: s.Seed, Overload: s.Overload})
+	if res.Fatal != nil {
+		return nil, res.Fatal
+	}
+	return w.end(res)
+}
+
+func newWorld(ctx context.Context, s Setting) *world {
+	w := &world{
+		ctx:      ctx,
+		rec:      s.Recorder,
+		answers:  s.Answers,
+		clock:    s.Clock,
+		inputs:   s.Inputs,
+		rules:    s.Rules,
+		secrets:  s.Secrets,
+		know:     s.Know,
+		print:    s.Print,
+		due:      true,
+		branches: map[string]*branch{},
+		asked:    map[int64]string{},
+		reads:    map[string]*read{},
+		lists:    map[string][]string{},
+		env:      map[string]*string{},
+	}
+	w.base = &base{w: w}
+	w.root = workspace.New(w.base)
+	w.branches[""] = &branch{overlay: w.root}
+	return w
+}
+
+// open writes the first record and the blobs it names.
+func (w *world) open(s Setting) error {
+	open := &flight.Open{
+		Format: flight.Format,
+		Epoch:  flight.Epoch,
+		Level:  "script",
+		Limits: mission.Limits,
+		Args:   s.Args,
+		Seed:   s.Seed,
+		Clock:  s.Pinned,
+	}
+	ruleSum, err := w.blob(s.Rules.Bytes)
+	if err != nil {
+		return err
+	}
+	open.Rules = []flight.Rule{{ID: s.Rules.ID, SHA256: ruleSum}}
+	open.Mission = flight.Mission{Kind: "script", Main: s.Program.Main()}
+	for _, f := range s.Program.Files() {
+		if err := w.guard("the mission "+f.Path, f.Text); err != nil {
+			return err
+		}
+		d, err := w.blob(f.Text)
+		if err != nil {
+			return err
+		}
+		open.Mission.Files = append(open.Mission.Files, flight.File{Path: f.Path, SHA256: d})
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Args)) {
+		if err := w.guard("the argument "+name, []byte(s.Args[name])); err != nil {
+			return err
+		}
+	}
+	_, err = w.append("", open)
+	return err
+}
+
+// end records the outcome and prepares the seal.
+func (w *world) end(res *mission.Result) (*Performance, error) {
+	p := &Performance{Result: res.JSON, Calls: w.calls, Sent: w.sent}
+	p.End = &flight.End{Outcome: "ok"}
+	if res.JSON != nil {
+		if err := w.guard("the mission's result", res.JSON); err != nil {
+			return nil, err
+		}
+		d, err := w.blob(res.JSON)
+		if err != nil {
+			return nil, err
+		}
+		p.End.Result = &d
+	}
+	if res.Err != nil {
+		p.End.Outcome, p.End.Status = "failed", 1
+		p.End.Error = message(res.Err)
+		for _, f := range res.Err.Trace {
+			p.End.Trace = append(p.End.Trace, flight.Frame{File: f.File, Line: f.Line, Col: f.Col, Func: f.Func})
+		}
+	} else {
+		p.Files = w.root
+	}
+	if _, err := w.append("", p.End); err != nil {
+		return nil, err
+	}
+	var err error
+	p.Seal, err = w.seal(p.Files)
+	return p, err
+}
+
+func (w *world) seal(files *workspace.Overlay) (s flight.SealFields, err error) {
+	before := w.root.Before()
+	if s.Before, err = w.footprint(before); err != nil {
+		return s, err
+	}
+	after := before // a failed mission leaves everything as it was
+	if files != nil {
+		after = files.After()
+		for _, c := range files.Changes() {
+			s.Outputs = append(s.Outputs, flight.Output{Path: c.Path, Mode: c.Mode, SHA256: c.SHA256})
+		}
+	}
+	s.After, err = w.footprint(after)
+	return s, err
+}

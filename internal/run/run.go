@@ -1,0 +1,130 @@
+// Package run performs a mission and seals what came of it.
+//
+// [Perform] is the heart: it surrounds a mission ([mission.World]) with what
+// it is given, a recorder, an answerer, a clock and inputs, and puts every
+// effect in one total order of records. [Do] gives it the present and the
+// disk; package replay gives it a record and a comparer. Nothing in between
+// knows which of the two it is serving.
+package run
+
+import (
+	"context"
+	"path"
+	"time"
+
+	"github.com/coo-runtime/coo/internal/flight"
+	"github.com/coo-runtime/coo/internal/freeze"
+	"github.com/coo-runtime/coo/internal/mission"
+	"github.com/coo-runtime/coo/internal/store"
+	"github.com/coo-runtime/coo/internal/wire"
+	"github.com/coo-runtime/coo/internal/workspace"
+)
+
+// A Config says what to run. All fields but Pinned, Secrets and Print are needed.
+type Config struct {
+	Store   *store.Store
+	Name    string // of the mission, for finding its runs again
+	Program *mission.Program
+	Dir     *workspace.Dir
+	Args    map[string]string
+	Seed    string
+	Pinned  *string
+	Answers freeze.Answerer
+	Clock   freeze.Clock
+	Secrets *wire.Secrets
+	Know    func(name string) error
+	Print   func(text string)
+	Facts   any // observed first: what is true of this execution
+}
+
+// An Outcome is a sealed run.
+type Outcome struct {
+	*Performance
+	*flight.Sealed
+	Applied error // not nil: sealed, but the workspace is as it was
+}
+
+// An IncompleteError says that a run could not be sealed, and where what was
+// recorded of it is.
+type IncompleteError struct {
+	Ref string // of the incomplete run, such as ~3f2a…
+	Err error
+}
+
+func (e *IncompleteError) Error() string { return e.Err.Error() }
+func (e *IncompleteError) Unwrap() error { return e.Err }
+
+// Do runs a mission, seals the run and applies what it wrote to the
+// workspace. A mission that fails is an outcome, not an error.
+func Do(ctx context.Context, c Config) (*Outcome, error) {
+	rec, err := flight.Create(c.Store, c.Name)
+	if err != nil {
+		return nil, err
+	}
+	begin := time.Now()
+	o, err := perform(ctx, c, rec, begin)
+	if err != nil {
+		ref := "~" + rec.Last().Short()
+		if aerr := rec.Abandon(err.Error()); aerr != nil {
+			return nil, aerr
+		}
+		return nil, &IncompleteError{Ref: ref, Err: err}
+	}
+	return o, nil
+}
+
+func perform(ctx context.Context, c Config, rec *flight.Recorder, begin time.Time) (*Outcome, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop := func(err error) {
+		c.Program.Stop(err)
+		cancel(err)
+	}
+	defer watchMemory(stop)()
+	defer context.AfterFunc(ctx, func() { c.Program.Stop(context.Cause(ctx)) })()
+	if err := rec.Observe(c.Facts); err != nil {
+		return nil, err
+	}
+	p, err := Perform(ctx, Setting{
+		Program:  c.Program,
+		Args:     c.Args,
+		Seed:     c.Seed,
+		Pinned:   c.Pinned,
+		Rules:    wire.Builtin(),
+		Recorder: rec,
+		Answers:  c.Answers,
+		Clock:    c.Clock,
+		Inputs:   Present{c.Dir},
+		Secrets:  c.Secrets,
+		Know:     c.Know,
+		Print:    c.Print,
+		Overload: func() error {
+			if overloaded() {
+				return ErrMemory
+			}
+			return nil
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	var intent *pending
+	if p.Files != nil {
+		if intent, err = intend(c.Store, path.Base(rec.Dir()), c.Dir, p.Files); err != nil {
+			return nil, err
+		}
+	}
+	sealed, err := rec.Seal(p.Seal, store.Execution{
+		Name:    c.Name,
+		Outcome: p.End.Outcome,
+		Started: rec.Started(),
+		Millis:  time.Since(begin).Milliseconds(),
+		Live:    int64(p.Sent),
+		Frozen:  int64(p.Calls - p.Sent),
+	})
+	if err != nil {
+		intent.drop()
+		return nil, err
+	}
+	return &Outcome{Performance: p, Sealed: sealed, Applied: intent.apply()}, nil
+}
