@@ -1,0 +1,228 @@
+package report
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/coo-runtime/coo/internal/flight"
+)
+
+// A Lineage knows, for every call and every output of a run, the records of
+// inputs, clock readings and answers that were visible where it was made.
+//
+// It is read from the records alone. A mission has no taint tracking: what a
+// branch has seen before it writes counts as a cause of what it writes, so a
+// lineage may name too much and never too little. Branches share nothing that
+// can change, and their results come back at the join only, which is what
+// makes the bound hold for each branch on its own.
+type Lineage struct {
+	records []flight.Record
+	parents map[string]string  // branch to the branch it was forked from
+	calls   map[int64]snapshot // call record to what it had seen
+	writes  map[int64]snapshot // write record to what it had seen
+	answers map[int64]int64    // answer record to its call record
+	undone  map[int64]bool     // write records taken back
+}
+
+// A node is a stretch of one branch's history.
+type node struct {
+	from  []snapshot // histories that flow into this one
+	items []int64    // records seen since, in order
+}
+
+// A snapshot is a history up to a point: later items of the node are not in it.
+type snapshot struct {
+	node *node
+	upTo int
+}
+
+func (n *node) now() snapshot { return snapshot{n, len(n.items)} }
+
+// NewLineage reads the lineage of a run's records.
+func NewLineage(records []flight.Record) *Lineage {
+	l := &Lineage{
+		records: records,
+		parents: map[string]string{},
+		calls:   map[int64]snapshot{},
+		writes:  map[int64]snapshot{},
+		answers: map[int64]int64{},
+		undone:  map[int64]bool{},
+	}
+	heads := map[string]*node{"": {}}
+	for _, r := range records {
+		l.follow(heads, r)
+	}
+	return l
+}
+
+func (l *Lineage) follow(heads map[string]*node, r flight.Record) {
+	e := flight.Env(r)
+	head := heads[e.Branch]
+	if head == nil {
+		// Only a run that breaks the grammar of branches comes here; its
+		// verification says so.
+		head = &node{}
+		heads[e.Branch] = head
+	}
+	switch r := r.(type) {
+	case *flight.Input, *flight.Clock:
+		head.items = append(head.items, e.N)
+	case *flight.Answer:
+		l.answers[e.N] = r.Call
+		head.items = append(head.items, e.N)
+	case *flight.Call:
+		l.calls[e.N] = head.now()
+	case *flight.Write:
+		l.writes[e.N] = head.now()
+	case *flight.Fork:
+		for i := range r.Width {
+			child := branchName(e.N, i)
+			l.parents[child] = e.Branch
+			heads[child] = &node{from: []snapshot{head.now()}}
+		}
+	case *flight.Join:
+		joined := &node{}
+		for i := int64(0); heads[branchName(r.Fork, i)] != nil; i++ {
+			joined.from = append(joined.from, heads[branchName(r.Fork, i)].now())
+		}
+		joined.from = append(joined.from, head.now())
+		heads[e.Branch] = joined
+	case *flight.Rollback:
+		for n := r.Step + 1; n < e.N && n < int64(len(l.records)); n++ {
+			if _, ok := l.records[n].(*flight.Write); ok && l.inside(flight.Env(l.records[n]).Branch, e.Branch) {
+				l.undone[n] = true
+			}
+		}
+	}
+}
+
+// inside reports whether branch b is a or was forked from it.
+func (l *Lineage) inside(b, a string) bool {
+	for b != a {
+		if b == "" {
+			return false
+		}
+		b = l.parents[b]
+	}
+	return true
+}
+
+func branchName(fork, i int64) string {
+	return strconv.FormatInt(fork, 10) + "." + strconv.FormatInt(i, 10)
+}
+
+// Write returns the number of the write record that made path what the run
+// left behind, and whether there is one.
+func (l *Lineage) Write(path string) (int64, bool) {
+	for i := len(l.records) - 1; i >= 0; i-- {
+		if w, ok := l.records[i].(*flight.Write); ok && w.Path == path && !l.undone[w.N] {
+			return w.N, true
+		}
+	}
+	return 0, false
+}
+
+// Undone reports whether the write record n was rolled back.
+func (l *Lineage) Undone(n int64) bool { return l.undone[n] }
+
+// Causes returns the input, clock and answer records visible at the call or
+// write record n, in order.
+func (l *Lineage) Causes(n int64) []int64 {
+	s, ok := l.calls[n]
+	if !ok {
+		s, ok = l.writes[n]
+	}
+	if !ok {
+		return nil
+	}
+	return collect(s)
+}
+
+// DirectCauses returns those of [Lineage.Causes] that do not already reach n
+// through the question of another of its calls.
+func (l *Lineage) DirectCauses(n int64) []int64 {
+	all := l.Causes(n)
+	through := map[int64]bool{}
+	for _, c := range all {
+		call, ok := l.answers[c]
+		if !ok {
+			continue
+		}
+		for _, earlier := range l.Causes(call) {
+			through[earlier] = true
+		}
+	}
+	return slices.DeleteFunc(all, func(c int64) bool { return through[c] })
+}
+
+// CallOf returns the call that the answer record n answers.
+func (l *Lineage) CallOf(n int64) (int64, bool) {
+	c, ok := l.answers[n]
+	return c, ok
+}
+
+func collect(s snapshot) []int64 {
+	seen := map[*node]int{} // the longest prefix of each node already taken
+	set := map[int64]bool{}
+	todo := []snapshot{s}
+	for len(todo) > 0 {
+		s := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if done, ok := seen[s.node]; ok && done >= s.upTo {
+			continue
+		}
+		seen[s.node] = s.upTo
+		for _, n := range s.node.items[:s.upTo] {
+			set[n] = true
+		}
+		todo = append(todo, s.node.from...)
+	}
+	out := make([]int64, 0, len(set))
+	for n := range set {
+		out = append(out, n)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Mermaid draws the run's inputs, calls and outputs as a flowchart.
+func (l *Lineage) Mermaid(name func(n int64) string, outputs []flight.Output) string {
+	var b strings.Builder
+	b.WriteString("flowchart LR\n")
+	edges := func(to string, n int64) {
+		for _, c := range l.DirectCauses(n) {
+			from := "n" + strconv.FormatInt(c, 10)
+			if call, ok := l.answers[c]; ok {
+				from = "n" + strconv.FormatInt(call, 10)
+			}
+			b.WriteString("  " + from + " --> " + to + "\n")
+		}
+	}
+	for _, r := range l.records {
+		n := flight.Env(r).N
+		id := "n" + strconv.FormatInt(n, 10)
+		switch r.(type) {
+		case *flight.Input:
+			b.WriteString("  " + id + "[/\"" + mermaidText(name(n)) + "\"/]\n")
+		case *flight.Clock:
+			b.WriteString("  " + id + "([\"" + mermaidText(name(n)) + "\"])\n")
+		case *flight.Call:
+			b.WriteString("  " + id + "{{\"" + mermaidText(name(n)) + "\"}}\n")
+			edges(id, n)
+		}
+	}
+	for i, o := range outputs {
+		id := "out" + strconv.Itoa(i)
+		b.WriteString("  " + id + "[\"" + mermaidText(o.Path) + "\"]\n")
+		if n, ok := l.Write(o.Path); ok {
+			edges(id, n)
+		}
+	}
+	return b.String()
+}
+
+// mermaidText escapes what would end a quoted label or inject markup.
+func mermaidText(s string) string {
+	return strings.NewReplacer("&", "#amp;", `"`, "#quot;", "<", "#lt;", ">", "#gt;", "\n", " ", "`", "#96;").Replace(s)
+}

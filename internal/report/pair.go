@@ -1,0 +1,225 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/coo-runtime/coo/internal/digest"
+	"github.com/coo-runtime/coo/internal/flight"
+	"github.com/coo-runtime/coo/internal/wire"
+)
+
+// A pair is two records of one type that are about the same, each with the
+// documents of its run.
+type pair struct {
+	oldName, newName   string
+	old, new           flight.Record
+	oldDocs, newDocs   Docs
+	oldCalls, newCalls []flight.Record // where an answer's call is looked up
+}
+
+// writeContents prints how the contents that the two records name differ. It
+// reports false when it printed nothing: they name none, or the same, or what
+// they name is not to be had.
+func (p *pair) writeContents(w io.Writer) bool {
+	c := &counted{w: w}
+	switch old := p.old.(type) {
+	case *flight.Call:
+		p.calls(c, old.Req, p.new.(*flight.Call).Req)
+	case *flight.Answer:
+		p.answers(c, old, p.new.(*flight.Answer))
+	case *flight.Input:
+		if new := p.new.(*flight.Input); new.Kind == old.Kind && new.Name == old.Name {
+			p.contents(c, old.Name, old.SHA256, new.SHA256)
+		}
+	case *flight.Write:
+		if new := p.new.(*flight.Write); new.Path == old.Path {
+			p.contents(c, old.Path, old.SHA256, new.SHA256)
+		}
+	case *flight.Log:
+		new := p.new.(*flight.Log)
+		io.WriteString(c, contentDiff(p.oldName, p.newName, []byte(logText(old, p.oldDocs)), []byte(logText(new, p.newDocs))))
+	case *flight.End:
+		p.ends(c, old, p.new.(*flight.End))
+	case *flight.Open:
+		p.opens(c, old, p.new.(*flight.Open))
+	}
+	return c.n > 0
+}
+
+// counted counts what goes to w.
+type counted struct {
+	w io.Writer
+	n int
+}
+
+func (c *counted) Write(b []byte) (int, error) {
+	c.n += len(b)
+	return c.w.Write(b)
+}
+
+func (p *pair) calls(w io.Writer, old, new digest.Call) {
+	if old == new {
+		return
+	}
+	a, errA := p.oldDocs.Request(old)
+	b, errB := p.newDocs.Request(new)
+	if errA == nil && errB == nil {
+		CallDiff(w, p.oldName, a, p.newName, b)
+	}
+}
+
+// contents prints how two contents differ; nil is none.
+func (p *pair) contents(w io.Writer, name string, old, new *digest.Digest) {
+	if equal(old, new) {
+		return
+	}
+	a, okA := content(p.oldDocs, old)
+	b, okB := content(p.newDocs, new)
+	if old == nil || new == nil || !okA || !okB {
+		fmt.Fprintf(w, "%s: %s → %s\n", OneLine(name, 120), short(old, "none"), short(new, "none"))
+	}
+	if okA && okB {
+		io.WriteString(w, contentDiff(p.oldName+" "+name, p.newName+" "+name, a, b))
+	}
+}
+
+func content(d Docs, sum *digest.Digest) ([]byte, bool) {
+	if sum == nil {
+		return nil, true
+	}
+	b, err := d.Blob(*sum)
+	return b, err == nil
+}
+
+func (p *pair) answers(w io.Writer, old, new *flight.Answer) {
+	if old.Ans == new.Ans {
+		return
+	}
+	a, errA := p.oldDocs.Answer(old.Ans)
+	b, errB := p.newDocs.Answer(new.Ans)
+	if errA != nil || errB != nil {
+		return
+	}
+	if outcome(a) != outcome(b) {
+		fmt.Fprintf(w, "status: %s → %s\n", outcome(a), outcome(b))
+	}
+	pairsDiff(w, "header", p.oldName, a.Headers, p.newName, b.Headers)
+	pairsDiff(w, "trailer", p.oldName, a.Trailers, p.newName, b.Trailers)
+	if !slices.Equal(a.Lens, b.Lens) || (a.Lens == nil) != (b.Lens == nil) {
+		fmt.Fprintf(w, "chunks: %s → %s\n", chunks(a), chunks(b))
+	}
+	oldText := AnswerText(question(p.oldCalls, old.Call, p.oldDocs), a)
+	newText := AnswerText(question(p.newCalls, new.Call, p.newDocs), b)
+	if text := TextDiff(p.oldName, p.newName, oldText, newText); text != "" {
+		io.WriteString(w, text)
+	} else if string(a.Body) != string(b.Body) {
+		// What people read is the same; what came is not.
+		p.bodies(w, a.Body, b.Body)
+	}
+}
+
+// bodies prints how two bodies differ whose texts do not.
+func (p *pair) bodies(w io.Writer, old, new []byte) {
+	if changes, ok := JSONDiff(old, new); ok && len(changes) > 0 {
+		writeChanges(w, changes)
+		return
+	}
+	fmt.Fprintf(w, "body: %s → %s\n", summary(old), summary(new))
+}
+
+// outcome is an answer's status and failure.
+func outcome(a *wire.Answer) string {
+	var parts []string
+	if a.Status != 0 {
+		parts = append(parts, fmt.Sprint(a.Status))
+	}
+	if a.Error != "" {
+		parts = append(parts, a.Error)
+	}
+	return strings.Join(parts, ", ")
+}
+
+func chunks(a *wire.Answer) string {
+	if a.Lens == nil {
+		return "not a stream"
+	}
+	lens := make([]string, 0, 16)
+	for i, n := range a.Lens {
+		if i == 16 {
+			lens = append(lens, "…")
+			break
+		}
+		lens = append(lens, fmt.Sprint(n))
+	}
+	return fmt.Sprintf("%d of %s bytes", len(a.Lens), strings.Join(lens, ", "))
+}
+
+// question returns the request of call n, nil when it is not to be had.
+func question(records []flight.Record, n int64, d Docs) *Request {
+	if n < 0 || n >= int64(len(records)) {
+		return nil
+	}
+	c, ok := records[n].(*flight.Call)
+	if !ok {
+		return nil
+	}
+	req, err := d.Request(c.Req)
+	if err != nil {
+		return nil
+	}
+	return req
+}
+
+func (p *pair) ends(w io.Writer, old, new *flight.End) {
+	if old.Outcome != new.Outcome {
+		fmt.Fprintf(w, "outcome: %s → %s\n", OneLine(old.Outcome, 20), OneLine(new.Outcome, 20))
+	}
+	if old.Error != new.Error {
+		io.WriteString(w, TextDiff(p.oldName+" error", p.newName+" error", old.Error, new.Error))
+	}
+	if !slices.Equal(old.Trace, new.Trace) {
+		io.WriteString(w, TextDiff(p.oldName+" trace", p.newName+" trace", traceText(old.Trace), traceText(new.Trace)))
+	}
+	p.contents(w, "result", old.Result, new.Result)
+}
+
+func traceText(trace []flight.Frame) string {
+	var b strings.Builder
+	for _, f := range trace {
+		fmt.Fprintf(&b, "%s:%d:%d: in %s\n", f.File, f.Line, f.Col, f.Func)
+	}
+	return b.String()
+}
+
+// opens prints how two runs begin: the fields of their first records, and the
+// sources and rules that these name.
+func (p *pair) opens(w io.Writer, old, new *flight.Open) {
+	for _, c := range fields(old, new) {
+		if !strings.HasPrefix(c.Path, "/mission/files") && !strings.HasPrefix(c.Path, "/rules") {
+			fmt.Fprintln(w, c)
+		}
+	}
+	was, is := map[string]*digest.Digest{}, map[string]*digest.Digest{}
+	var names []string
+	add := func(to map[string]*digest.Digest, o *flight.Open) {
+		for _, r := range o.Rules {
+			to["rules "+r.ID] = &r.SHA256
+			names = append(names, "rules "+r.ID)
+		}
+		for _, f := range o.Mission.Files {
+			to[f.Path] = &f.SHA256
+			names = append(names, f.Path)
+		}
+	}
+	add(was, old)
+	add(is, new)
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		if !equal(was[name], is[name]) {
+			p.contents(w, name, was[name], is[name])
+		}
+	}
+}

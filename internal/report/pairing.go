@@ -1,0 +1,210 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/coo-runtime/coo/internal/digest"
+	"github.com/coo-runtime/coo/internal/flight"
+)
+
+// pairRecords pairs the records of two runs: first those that are about
+// something of their own, then those that are about another record (answers,
+// ends of steps, joins) by how that was paired. Within a group of records
+// about the same, equal ones are aligned and the rest goes by position.
+//
+// The pairs are in the order of a's records; what only b has comes after what
+// it follows in b.
+func pairRecords(a, b Side) []match {
+	p := &pairing{
+		old: newSide(a),
+		new: newSide(b),
+	}
+	p.pass(func(s *side, n int) (string, bool) { return s.about(n) })
+	p.pass(func(s *side, n int) (string, bool) { return s.dependent(n) })
+	return p.ordered()
+}
+
+type pairing struct{ old, new *side }
+
+// A side is one run while it is paired.
+type side struct {
+	records  []flight.Record
+	docs     Docs
+	branches []string // of each record: named by position, not by number
+	partner  []int    // of each record: its record on the other side, or -1
+	group    []string // of each record that others can be about: a name both sides share
+}
+
+func newSide(s Side) *side {
+	out := &side{records: s.Run.Records, docs: s.Docs}
+	out.partner = slices.Repeat([]int{-1}, len(out.records))
+	out.group = make([]string, len(out.records))
+	names := map[string]string{"": "main"}
+	forks := map[string]int{}
+	for _, r := range out.records {
+		e := flight.Env(r)
+		name := names[e.Branch]
+		out.branches = append(out.branches, name)
+		if f, ok := r.(*flight.Fork); ok {
+			for i := range f.Width {
+				names[branchName(f.N, i)] = fmt.Sprintf("%s/%d.%d", name, forks[name], i)
+			}
+			forks[name]++
+		}
+	}
+	return out
+}
+
+// about says what record n is about, unless that is another record.
+func (s *side) about(n int) (string, bool) {
+	switch r := s.records[n].(type) {
+	case *flight.Answer, *flight.Rollback, *flight.StepEnd, *flight.Join:
+		return "", false
+	case *flight.Input:
+		return r.Kind + " " + r.Name, true
+	case *flight.Call:
+		req, err := s.docs.Request(r.Req)
+		if err != nil {
+			return "", true
+		}
+		// The query belongs to what is asked, not to whom.
+		where, _, _ := strings.Cut(req.URL, "?")
+		return req.Method + " " + where, true
+	case *flight.Write:
+		return r.Path, true
+	case *flight.Step:
+		return r.Kind + " " + r.Name, true
+	}
+	return "", true
+}
+
+// dependent says which record the record n is about, by a name that its
+// partner on the other side has too.
+func (s *side) dependent(n int) (string, bool) {
+	about := int64(-1)
+	switch r := s.records[n].(type) {
+	case *flight.Answer:
+		about = r.Call
+	case *flight.Rollback:
+		about = r.Step
+	case *flight.StepEnd:
+		about = r.Step
+	case *flight.Join:
+		about = r.Fork
+	default:
+		return "", false
+	}
+	if about < 0 || about >= int64(n) {
+		return "", true
+	}
+	return s.group[about], true
+}
+
+// sameness is what two records about the same are equal by.
+func sameness(r flight.Record) string {
+	sum := func(d *digest.Digest) string {
+		if d == nil {
+			return ""
+		}
+		return d.String()
+	}
+	switch r := r.(type) {
+	case *flight.Input:
+		return sum(r.SHA256)
+	case *flight.Clock:
+		return r.Now
+	case *flight.Call:
+		return r.Req.String()
+	case *flight.Answer:
+		return r.Ans.String()
+	case *flight.Write:
+		return r.Mode + " " + sum(r.SHA256)
+	case *flight.Rollback:
+		return r.Why
+	case *flight.Fork:
+		return fmt.Sprint(r.Width)
+	case *flight.Log:
+		if r.Text != nil {
+			return r.Kind + " " + *r.Text
+		}
+		return r.Kind + sum(r.SHA256)
+	}
+	return ""
+}
+
+// pass pairs the records that key has a word for.
+func (p *pairing) pass(key func(s *side, n int) (string, bool)) {
+	old, new := p.old.grouped(key), p.new.grouped(key)
+	for _, name := range slices.Sorted(maps.Keys(old)) {
+		p.pairGroup(name, old[name], new[name])
+	}
+	for i, s := range []*side{p.old, p.new} {
+		for n, partner := range s.partner {
+			if partner < 0 {
+				s.group[n] = fmt.Sprintf("%d alone %d", i, n)
+			}
+		}
+	}
+}
+
+// grouped returns the records of s by branch, type and key.
+func (s *side) grouped(key func(s *side, n int) (string, bool)) map[string][]int {
+	groups := map[string][]int{}
+	for n, r := range s.records {
+		if about, ok := key(s, n); ok {
+			name := s.branches[n] + "\n" + flight.Env(r).T + "\n" + about
+			groups[name] = append(groups[name], n)
+		}
+	}
+	return groups
+}
+
+func (p *pairing) pairGroup(name string, old, new []int) {
+	ids := numbers{}
+	contents := func(s *side, group []int) []int {
+		out := make([]int, len(group))
+		for i, n := range group {
+			out[i] = ids.of(sameness(s.records[n]))
+		}
+		return out
+	}
+	for i, m := range align(contents(p.old, old), contents(p.new, new)) {
+		if m.old < 0 || m.new < 0 {
+			continue
+		}
+		a, b := old[m.old], new[m.new]
+		p.old.partner[a], p.new.partner[b] = b, a
+		shared := fmt.Sprintf("%s\n%d", name, i)
+		p.old.group[a], p.new.group[b] = shared, shared
+	}
+}
+
+// ordered returns the pairs, and the records without one, in order.
+func (p *pairing) ordered() []match {
+	type placed struct {
+		match
+		after int // the old record it stands at or follows
+	}
+	var out []placed
+	for n, partner := range p.old.partner {
+		out = append(out, placed{match{n, partner}, n})
+	}
+	after := -1
+	for n, partner := range p.new.partner {
+		if partner >= 0 {
+			after = partner
+			continue
+		}
+		out = append(out, placed{match{-1, n}, after})
+	}
+	slices.SortStableFunc(out, func(a, b placed) int { return cmp.Compare(a.after, b.after) })
+	matches := make([]match, len(out))
+	for i, m := range out {
+		matches[i] = m.match
+	}
+	return matches
+}
