@@ -1,0 +1,245 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/coo-runtime/coo/internal/digest"
+	"github.com/coo-runtime/coo/internal/flight"
+	"github.com/coo-runtime/coo/internal/freeze"
+	"github.com/coo-runtime/coo/internal/mission"
+	"github.com/coo-runtime/coo/internal/replay"
+	"github.com/coo-runtime/coo/internal/report"
+	"github.com/coo-runtime/coo/internal/run"
+	"github.com/coo-runtime/coo/internal/store"
+)
+
+// classify turns the errors of the packages into exit statuses.
+func classify(err error) int {
+	switch {
+	case is[*store.DamageError](err):
+		return exitIntegrity
+	case is[*replay.Divergence](err):
+		return exitDiverged
+	case is[*freeze.MissError](err), is[*freeze.NoClockError](err):
+		return exitNotFrozen
+	case is[*run.SecretError](err), is[*replay.NotReplayableError](err), is[*freeze.MissingSecretError](err), is[*freeze.RulesError](err):
+		return exitPolicy
+	case is[*mission.SourceError](err):
+		return exitUsage
+	}
+	return exitFailed
+}
+
+func is[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}
+
+// openStore opens the store that the command works on, and first finishes
+// what a crash has left half done.
+func (a *app) openStore() (*store.Store, error) {
+	var st *store.Store
+	var err error
+	if a.storeDir != "" {
+		st, err = store.Open(a.storeDir)
+	} else {
+		st, err = store.Find(".")
+	}
+	if errors.Is(err, store.ErrNone) {
+		where := "here or in any directory above"
+		if a.storeDir != "" {
+			where = fmt.Sprintf("in %q", a.storeDir)
+		}
+		return nil, withStatus(exitUsage, fmt.Errorf("no store %s: run coo init, or coo run demo", where))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return st, a.recover(st)
+}
+
+// openOrInitStore is openStore for commands that make a store where there is
+// none: beside the working directory, or in --store.
+func (a *app) openOrInitStore() (*store.Store, error) {
+	if a.storeDir == "" {
+		if st, err := store.Find("."); !errors.Is(err, store.ErrNone) {
+			if err != nil {
+				return nil, err
+			}
+			return st, a.recover(st)
+		}
+	}
+	dir := a.storeParent()
+	if fi, err := os.Stat(dir); err != nil || !fi.IsDir() {
+		return nil, usagef("--store %q: no such directory", dir)
+	}
+	st, created, err := store.Init(dir)
+	if err != nil {
+		return nil, err
+	}
+	if created {
+		a.say("made the store %s", visible(shown(st.Dir())))
+		return st, nil
+	}
+	return st, a.recover(st)
+}
+
+func (a *app) recover(st *store.Store) error {
+	sealed, err := flight.Recover(st)
+	for _, s := range sealed {
+		a.say("sealing of run %s was interrupted; it is sealed now", s.ID.Short())
+	}
+	if err != nil {
+		return err
+	}
+	applied, err := run.Recover(st)
+	for _, r := range applied {
+		switch {
+		case r.Finished && len(r.Kept) > 0:
+			a.say("writing to %s was interrupted; it is finished now, but for what was changed since: %s", visible(r.Workspace), visible(strings.Join(r.Kept, ", ")))
+		case r.Finished:
+			a.say("writing to %s was interrupted; it is finished now", visible(r.Workspace))
+		default:
+			a.say("writing to %s was interrupted; it is undone", visible(r.Workspace))
+		}
+	}
+	return err
+}
+
+// shown returns a path as the user would write it from here.
+func shown(path string) string {
+	wd, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	rel, err := filepath.Rel(wd, path)
+	if err != nil || !filepath.IsLocal(rel) {
+		return path
+	}
+	return rel
+}
+
+// A recording is a run as the reading commands use it.
+type recording struct {
+	st     *store.Store
+	handle store.Handle
+	run    *flight.Run
+	docs   report.Docs
+}
+
+// load finds and reads a run, sealed or not.
+func (a *app) load(ref string) (*recording, error) {
+	st, err := a.openStore()
+	if err != nil {
+		return nil, err
+	}
+	return loadFrom(st, ref)
+}
+
+func loadFrom(st *store.Store, ref string) (*recording, error) {
+	h, err := flight.Resolve(st, ref)
+	if err != nil {
+		if is[*store.DamageError](err) {
+			return nil, err
+		}
+		return nil, withStatus(exitUsage, err)
+	}
+	r, err := flight.LoadHandle(st, h)
+	if err != nil {
+		return nil, err
+	}
+	return &recording{st: st, handle: h, run: r, docs: report.Docs{Blob: r.Blob}}, nil
+}
+
+// name returns what the run is called on the command line.
+func (r *recording) name() string {
+	if r.run.Seal == nil {
+		return "~" + r.run.Last.Short()
+	}
+	return r.run.ID.Short()
+}
+
+func (r *recording) open() (*flight.Open, error) {
+	if len(r.run.Records) == 0 {
+		return nil, fmt.Errorf("run %s is empty: it ended before its first record", r.name())
+	}
+	open, ok := r.run.Records[0].(*flight.Open)
+	if !ok {
+		return nil, &store.DamageError{Path: r.handle.Dir, Record: 0, What: "a run begins with an open record"}
+	}
+	return open, nil
+}
+
+// storeParent returns the directory that holds the store, or will.
+func (a *app) storeParent() string {
+	if a.storeDir != "" {
+		if filepath.Base(a.storeDir) == store.Name {
+			return filepath.Dir(filepath.Clean(a.storeDir))
+		}
+		return a.storeDir
+	}
+	if st, err := store.Find("."); err == nil {
+		return filepath.Dir(st.Dir())
+	}
+	return "."
+}
+
+// missionName is how runs of a mission find each other: the file's path from
+// the directory that holds the store, or its base name outside of that.
+func missionName(parent, file string) (name, root string, err error) {
+	abs, err := filepath.Abs(file)
+	if err != nil {
+		return "", "", err
+	}
+	root, err = filepath.Abs(parent)
+	if err != nil {
+		return "", "", err
+	}
+	rel, err := filepath.Rel(root, abs)
+	if err != nil || !filepath.IsLocal(rel) {
+		return filepath.Base(abs), filepath.Dir(abs), nil
+	}
+	return filepath.ToSlash(rel), root, nil
+}
+
+// loadMission reads and parses a mission and everything that it loads.
+func loadMission(main, root string) (*mission.Program, error) {
+	dir, err := os.OpenRoot(root)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	p, err := mission.Load(main, func(path string) ([]byte, error) {
+		const limit = 4 << 20
+		name := filepath.FromSlash(path)
+		fi, err := dir.Stat(name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil, errors.New("no such file")
+		case err != nil:
+			return nil, errors.New("it cannot be read")
+		case !fi.Mode().IsRegular():
+			return nil, errors.New("not a regular file")
+		case fi.Size() > limit:
+			return nil, fmt.Errorf("larger than %s", report.Size(limit))
+		}
+		return dir.ReadFile(name)
+	})
+	if err != nil {
+		return nil, withStatus(exitUsage, err)
+	}
+	return p, nil
+}
+
+// blobOf reads a content named by a record.
+func (r *recording) blob(d *digest.Digest) ([]byte, error) {
+	if d == nil {
+		return nil, nil
+	}
+	return r.run.Blob(*d)
+}

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"os"
+	"runtime"
+	"runtime/debug"
+)
+
+// executionFacts are noted first in an execution's observations.
+type executionFacts struct {
+	T         string `json:"t"` // "execution"
+	Coo       string `json:"coo"`
+	Go        string `json:"go"`
+	OS        string `json:"os"`
+	Arch      string `json:"arch"`
+	Host      string `json:"host"`
+	PID       int    `json:"pid"`
+	Workspace string `json:"workspace"`
+	Calls     string `json:"calls"` // fill, frozen, live
+}
+
+func facts(workspace, calls string) any {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	f := executionFacts{
+		T: "execution", Coo: versionName(), OS: runtime.GOOS, Arch: runtime.GOARCH,
+		Host: host, PID: os.Getpid(), Workspace: workspace, Calls: calls,
+	}
+	if bi, ok := debug.ReadBuildInfo(); ok {
+		f.Go = bi.GoVersion
+	}
+	return f
+}

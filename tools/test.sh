@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Everything that must hold. "small" is what CI runs; "full" repeats the
+# proofs at full n. Nothing is skipped silently: what is missing is installed,
+# or named, and then this fails.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+n=${1:-small}
+mkdir -p .cache
+start=$(date +%s)
+step() { printf '\n== %s  [%ss]\n' "$*" "$(($(date +%s) - start))"; }
+
+step "tools the tests need"
+./tools/deps.sh
+step "check"
+./tools/check.sh
+step "demo"
+./run_demo.sh
+step "tests, with the race detector (all output in .cache/test.out)"
+status=0
+COO_PROOF=$n go test -race -shuffle=on -timeout 30m -v ./... >.cache/test.out 2>&1 || status=$?
+grep -E '^(ok|FAIL|panic|proof:)' .cache/test.out || true
+if [ "$status" != 0 ]; then
+	grep -E -B40 '^ *--- FAIL' .cache/test.out | tail -200
+	exit "$status"
+fi
+if grep -E '^ *--- SKIP' .cache/test.out; then
+	echo "the tests above were skipped: what they need is missing" >&2
+	exit 1
+fi
+step "shams: builds that must be caught"
+go run ./tools/shams
+step "the same bytes on other machines and in other surroundings"
+./tools/machines.sh
+printf '\nall proofs passed (%s) in %ss\n' "$n" "$(($(date +%s) - start))"
