@@ -77,8 +77,8 @@ func TestJSONDepth(t *testing.T) {
 	if _, err := JSON(deep(MaxDepth + 1)); err == nil {
 		t.Errorf("%d levels are accepted", MaxDepth+1)
 	}
-	if _, err := JSON([]byte(strings.Repeat(`[`, 50_000_000))); err == nil {
-		t.Error("50 million levels are accepted")
+	if _, err := JSON([]byte(strings.Repeat(`[`, 5_000_000))); err == nil {
+		t.Error("5 million levels are accepted")
 	}
 	wide := []byte(`[` + strings.TrimSuffix(strings.Repeat(`[[]],`, 2*MaxDepth), ",") + `]`)
 	if _, err := JSON(wide); err != nil {

@@ -46,8 +46,8 @@ func TestTruncatedJournal(t *testing.T) {
 	if err != nil || len(whole.Lines) != 3 || whole.Dropped != 0 {
 		t.Fatalf("LoadOpen = %+v, %v, want 3 lines", whole, err)
 	}
-	for size := range len(journal) {
-		if err := os.WriteFile(st.Path(dir+"/"+journalFile), journal[:size], 0o644); err != nil {
+	for size := len(journal) - 1; size >= 0; size-- {
+		if err := os.Truncate(st.Path(dir+"/"+journalFile), int64(size)); err != nil {
 			t.Fatal(err)
 		}
 		run, err := LoadOpen(st, dir)
@@ -77,13 +77,15 @@ func TestFlippedJournal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	f, err := os.OpenFile(st.Path(dir+"/"+journalFile), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
 	for i := range journal {
-		b := bytes.Clone(journal)
-		b[i] ^= 1 << (i % 8)
-		if err := os.WriteFile(st.Path(dir+"/"+journalFile), b, 0o644); err != nil {
-			t.Fatal(err)
-		}
+		flip(t, f, i, journal[i]^1<<(i%8))
 		run, err := LoadOpen(st, dir)
+		flip(t, f, i, journal[i])
 		_, damaged := errors.AsType[*store.DamageError](err)
 		switch {
 		case err != nil && !damaged:

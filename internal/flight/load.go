@@ -113,6 +113,12 @@ func LoadOpen(st *store.Store, dir string) (*Run, error) {
 		}
 	}
 	f, err := os.Open(st.Path(dir + "/" + journalFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		// A kill may come before there is a journal, but not before there is
+		// a directory: without that, the run was sealed or removed.
+		_, err := os.Stat(st.Path(dir))
+		return run, err
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -16,11 +16,11 @@ import (
 )
 
 // files returns the paths in the store of every file that holds a byte of its
-// runs: lines and blobs.
+// runs: lines, blobs and observations.
 func files(t *testing.T, st *store.Store) []string {
 	t.Helper()
 	var out []string
-	for _, pattern := range []string{"runs/*/*", "blobs/sha256/*/*"} {
+	for _, pattern := range []string{"runs/*/*", "blobs/sha256/*/*", "executions/*/*"} {
 		names, err := filepath.Glob(st.Path(pattern))
 		if err != nil {
 			t.Fatal(err)

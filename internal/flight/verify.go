@@ -22,12 +22,15 @@ type Report struct {
 	Files   int64 // read, the lines included
 	Stored  int64 // bytes of those files
 	Dropped int64 // unfinished bytes at the end of the journal of an open run
+
+	Executions int64 // that produced the run
 }
 
 // Verify checks every byte of the sealed run id: its lines, their chain, the
 // seal, the freeze manifest, every blob the records name and every blob that
-// request and answer documents name in turn; and that the run's directory
-// holds nothing else. The first damage found is a [*store.DamageError].
+// request and answer documents name in turn; that the run's directory holds
+// nothing else; and the observations of its executions, by their own chains.
+// The first damage found is a [*store.DamageError].
 func Verify(st *store.Store, id digest.Digest) (*Report, error) {
 	run, err := Load(st, id)
 	if err != nil {
@@ -41,7 +44,28 @@ func Verify(st *store.Store, id digest.Digest) (*Report, error) {
 	if err := run.walk(rep); err != nil {
 		return nil, err
 	}
+	if err := checkExecutions(st, rep); err != nil {
+		return nil, err
+	}
 	return rep, nil
+}
+
+// checkExecutions checks what was observed when the run was produced.
+func checkExecutions(st *store.Store, rep *Report) error {
+	es, err := st.Executions()
+	if err != nil {
+		return err
+	}
+	for _, e := range es {
+		if e.Run != rep.ID {
+			continue
+		}
+		if _, err := st.Observations(e); err != nil {
+			return err
+		}
+		rep.Executions++
+	}
+	return nil
 }
 
 // VerifyOpen checks a run that is not sealed, as far as it goes. What a crash
@@ -51,11 +75,10 @@ func VerifyOpen(st *store.Store, dir string) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	info, err := os.Stat(st.Path(dir + "/" + journalFile))
-	if err != nil {
-		return nil, err
+	rep := &Report{Dropped: run.Dropped}
+	if info, err := os.Stat(st.Path(dir + "/" + journalFile)); err == nil {
+		rep.Files, rep.Stored = 1, info.Size()
 	}
-	rep := &Report{Files: 1, Stored: info.Size(), Dropped: run.Dropped}
 	if err := run.walk(rep); err != nil {
 		return nil, err
 	}

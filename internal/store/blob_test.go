@@ -25,7 +25,8 @@ func random(n int, seed byte) []byte {
 func TestPutGet(t *testing.T) {
 	s := newStore(t)
 	for _, b := range [][]byte{
-		{}, []byte("a"), []byte(strings.Repeat("text ", 100)), random(64, 1), random(wholeBlob, 2), random(wholeBlob+1, 3),
+		{},
+		[]byte("a"), []byte(strings.Repeat("text ", 100)), random(64, 1), random(wholeBlob, 2), random(wholeBlob+1, 3),
 		random(100_000, 4), make([]byte, 1<<20), bytes.Repeat([]byte("0123456789abcdef"), 20_000),
 	} {
 		d, err := s.Put(b)

@@ -267,8 +267,10 @@ func (s *Store) readExecutions() ([]Execution, int64, error) {
 			err = fmt.Errorf("number %d out of order", e.N)
 		}
 		if err != nil {
-			return nil, 0, &DamageError{Path: executionsFile, Record: int64(len(es)), Offset: int64(offset),
-				What: err.Error() + ": without this file coo makes it again from executions/"}
+			return nil, 0, &DamageError{
+				Path: executionsFile, Record: int64(len(es)), Offset: int64(offset),
+				What: err.Error() + ": without this file coo makes it again from executions/",
+			}
 		}
 		es = append(es, e)
 		offset += len(line)

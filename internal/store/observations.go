@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strconv"
 
+	"github.com/coo-runtime/coo/internal/canon"
 	"github.com/coo-runtime/coo/internal/digest"
 )
 
@@ -62,22 +64,36 @@ func ParseObservations(b []byte, torn bool) (values [][]byte, head digest.Digest
 	return values, o.Head(), nil
 }
 
-// Observations returns the values observed in an execution, the execution
-// itself first, after checking their chain against the list of executions.
+// Observations returns the values observed in execution e of the list, the
+// execution itself first, after checking their chain and that they are what
+// the list says of them.
 func (s *Store) Observations(e Execution) ([][]byte, error) {
 	values, head, err := s.readObservations(e.N)
 	if err != nil {
 		return nil, err
 	}
+	damage := func(record int, what string) error {
+		return &DamageError{Path: observationsFile(e.N), Record: int64(record), What: what}
+	}
 	if e.Head == nil || *e.Head != head {
-		return nil, &DamageError{Path: observationsFile(e.N), Record: int64(len(values)) - 1,
-			What: fmt.Sprintf("last line is %s, the list of executions has another", head.Short())}
+		return nil, damage(len(values)-1, fmt.Sprintf("last line is %s, the list of executions has another", head.Short()))
+	}
+	e.Head = nil
+	facts, err := canon.Marshal(e)
+	if err != nil {
+		return nil, err
+	}
+	if len(values) == 0 || !bytes.Equal(values[0], facts) {
+		return nil, damage(0, "not what the list of executions says")
 	}
 	return values, nil
 }
 
 func (s *Store) readObservations(n int64) ([][]byte, digest.Digest, error) {
 	b, err := os.ReadFile(s.Path(observationsFile(n)))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, digest.Digest{}, &DamageError{Path: observationsFile(n), Record: -1, What: "missing", Err: fs.ErrNotExist}
+	}
 	if err != nil {
 		return nil, digest.Digest{}, err
 	}

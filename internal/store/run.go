@@ -84,6 +84,8 @@ func sameFile(want, got, rel string) error {
 	for i < min(len(w), len(g)) && w[i] == g[i] {
 		i++
 	}
-	return &DamageError{Path: rel, Record: int64(bytes.Count(g[:i], []byte("\n"))), Offset: int64(i),
-		What: "differs from the same run made again"}
+	return &DamageError{
+		Path: rel, Record: int64(bytes.Count(g[:i], []byte("\n"))), Offset: int64(i),
+		What: "differs from the same run made again",
+	}
 }
