@@ -1,0 +1,285 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/coo-runtime/coo/internal/modelserver"
+)
+
+// Documents are executed. In README.md and docs/, each block marked
+// "console" is a session: lines that begin with "$ " are run, one after the
+// other, in one directory a document, and what they print must be what
+// follows them. In it, "…" stands for any text within a line, and a line "…"
+// for any lines. Each block marked "star" or "text" with a file name is
+// written to that file first. A block marked "sh" cannot be run here, and
+// the line before it says why: "not run here: reason".
+//
+// A sample model server listens at $ADDR.
+
+// notRunHere lists the blocks that no test runs, by document and reason.
+var notRunHere = []string{
+	"README.md: it builds this repository",
+	"examples/sampleserver/README.md: it serves until it is stopped",
+}
+
+func TestDocs(t *testing.T) {
+	bin := buildCoo(t)
+	root := repoRoot(t)
+	docs, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	formats, err := filepath.Glob(filepath.Join(root, "docs", "format", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	docs = append(append(docs, formats...), filepath.Join(root, "README.md"), filepath.Join(root, "examples", "sampleserver", "README.md"))
+	var skipped []string
+	for _, doc := range docs {
+		rel, err := filepath.Rel(root, doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := readDoc(t, doc, filepath.ToSlash(rel))
+		skipped = append(skipped, d.skipped...)
+		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
+			d.run(t, bin)
+		})
+	}
+	slices.Sort(skipped)
+	if want := slices.Sorted(slices.Values(notRunHere)); !slices.Equal(skipped, want) {
+		t.Errorf("blocks marked as not run here:\n%s\nwant, from docs_test.go:\n%s", strings.Join(skipped, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// A doc is a document split in lines, with its blocks.
+type doc struct {
+	name, file string
+	lines      []string
+	blocks     []docBlock
+	skipped    []string
+}
+
+type docBlock struct {
+	kind, file string
+	from, to   int // lines of its content
+}
+
+var fence = regexp.MustCompile("^```([a-z]*) ?(.*)$")
+
+func readDoc(t *testing.T, file, name string) *doc {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &doc{name: name, file: file, lines: strings.Split(string(b), "\n")}
+	for i := 0; i < len(d.lines); i++ {
+		m := fence.FindStringSubmatch(d.lines[i])
+		if m == nil {
+			continue
+		}
+		end := i + 1
+		for end < len(d.lines) && d.lines[end] != "```" {
+			end++
+		}
+		if end == len(d.lines) {
+			t.Fatalf("%s:%d: a block that does not end", name, i+1)
+		}
+		if m[1] == "sh" {
+			d.skip(t, i)
+		}
+		d.blocks = append(d.blocks, docBlock{kind: m[1], file: m[2], from: i + 1, to: end})
+		i = end
+	}
+	return d
+}
+
+// skip notes why the block that begins at line i is not run.
+func (d *doc) skip(t *testing.T, i int) {
+	above := i - 1
+	for above > 0 && d.lines[above] == "" {
+		above--
+	}
+	_, reason, ok := strings.Cut(d.lines[above], "not run here: ")
+	if !ok {
+		t.Errorf("%s:%d: a sh block without \"not run here: reason\" above it; use console for what can be run", d.name, i+1)
+		return
+	}
+	d.skipped = append(d.skipped, d.name+": "+strings.TrimRight(reason, ".:*_)> -"))
+}
+
+func (d *doc) run(t *testing.T, bin string) {
+	dir := t.TempDir()
+	srv := httptest.NewServer(modelserver.New(modelserver.Options{}))
+	t.Cleanup(srv.Close)
+	env := append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"),
+		"HOME="+dir, "ADDR="+strings.TrimPrefix(srv.URL, "http://"))
+	changed := false
+	// From the end, so that line numbers stay true while outputs are updated.
+	var sessions []docBlock
+	for _, b := range d.blocks {
+		switch {
+		case b.kind == "console":
+			sessions = append(sessions, b)
+		case b.file != "":
+			content := strings.Join(d.lines[b.from:b.to], "\n") + "\n"
+			name := filepath.Join(dir, filepath.FromSlash(b.file))
+			if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(name, []byte(content), 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	replaced := map[int][]string{} // first line of a session to its new lines
+	for _, b := range sessions {
+		got, ok := d.session(t, b, dir, env)
+		if !ok && *update {
+			replaced[b.from] = got
+			changed = true
+		}
+	}
+	if !changed {
+		return
+	}
+	for _, b := range slices.Backward(sessions) {
+		if lines, ok := replaced[b.from]; ok {
+			d.lines = slices.Replace(d.lines, b.from, b.to, lines...)
+		}
+	}
+	if err := os.WriteFile(d.file, []byte(strings.Join(d.lines, "\n")), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// session runs the commands of a block and compares what they print. It
+// returns the block as it should be.
+func (d *doc) session(t *testing.T, b docBlock, dir string, env []string) (lines []string, ok bool) {
+	ok = true
+	for i := b.from; i < b.to; {
+		command, isCommand := strings.CutPrefix(d.lines[i], "$ ")
+		if !isCommand {
+			t.Fatalf("%s:%d: a session begins with a command", d.name, i+1)
+		}
+		end := i + 1
+		for end < b.to && !strings.HasPrefix(d.lines[end], "$ ") {
+			end++
+		}
+		cmd := exec.Command("sh", "-c", command)
+		cmd.Dir, cmd.Env = dir, env
+		var out bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &out
+		if err := cmd.Run(); err != nil {
+			fmt.Fprintf(&out, "[%v]\n", err)
+		}
+		got := strings.Split(strings.TrimRight(out.String(), "\n"), "\n")
+		if out.Len() == 0 {
+			got = nil
+		}
+		want := d.lines[i+1 : end]
+		lines = append(lines, d.lines[i])
+		if matches(want, got) {
+			lines = append(lines, want...)
+		} else {
+			ok = false
+			lines = append(lines, got...)
+			if !*update {
+				t.Errorf("%s:%d: $ %s\ngot\n%s\nwant\n%s", d.name, i+1, command, strings.Join(got, "\n"), strings.Join(want, "\n"))
+			}
+		}
+		i = end
+	}
+	return lines, ok
+}
+
+// matches reports whether got is what want, with its "…", describes.
+func matches(want, got []string) bool {
+	if len(want) == 0 {
+		return len(got) == 0
+	}
+	if want[0] == "…" {
+		for i := range len(got) + 1 {
+			if matches(want[1:], got[i:]) {
+				return true
+			}
+		}
+		return false
+	}
+	return len(got) > 0 && lineMatches(want[0], got[0]) && matches(want[1:], got[1:])
+}
+
+func lineMatches(want, got string) bool {
+	parts := strings.Split(want, "…")
+	for i, p := range parts {
+		parts[i] = regexp.QuoteMeta(p)
+	}
+	return regexp.MustCompile("^" + strings.Join(parts, ".*") + "$").MatchString(got)
+}
+
+// buildCoo builds coo as a user would and returns the directory it is in.
+func buildCoo(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	cmd := exec.Command("go", "build", "-trimpath", "-o", dir, "./cmd/coo", "./examples/sampleserver")
+	cmd.Dir = repoRoot(t)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return dir
+}
+
+func repoRoot(t *testing.T) string {
+	t.Helper()
+	wd, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(wd, "..", "..")
+}
+
+// TestCLIReference keeps docs/cli.md what the commands themselves say.
+func TestCLIReference(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("# Command line\n\nThis page is generated from the commands: `go test ./cmd/coo -run TestCLIReference -update`.\n\n")
+	b.WriteString("stdout carries the result, stderr everything else; nothing on stdout changes between two\nidentical invocations. Exit statuses:\n\n```text\n" + exitTable + "```\n")
+	a := &app{stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}}
+	root := a.command()
+	for _, c := range root.Commands() {
+		if c.Name() == "help" || c.Name() == "exit-statuses" {
+			continue
+		}
+		fmt.Fprintf(&b, "\n## coo %s\n\n%s\n", c.Name(), c.Short)
+		var help bytes.Buffer
+		c.SetOut(&help)
+		c.InitDefaultHelpFlag()
+		if err := c.Help(); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&b, "\n```text\n%s\n```\n", strings.TrimRight(help.String(), "\n"))
+	}
+	file := filepath.Join(repoRoot(t), "docs", "cli.md")
+	if *update {
+		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != b.String() {
+		t.Errorf("docs/cli.md is not what the commands say: go test ./cmd/coo -run TestCLIReference -update")
+	}
+}
