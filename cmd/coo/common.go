@@ -21,7 +21,7 @@ import (
 // classify turns the errors of the packages into exit statuses.
 func classify(err error) int {
 	switch {
-	case is[*store.DamageError](err):
+	case is[*store.DamageError](err), is[*freeze.SourceError](err):
 		return exitIntegrity
 	case is[*replay.Divergence](err):
 		return exitDiverged

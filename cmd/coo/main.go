@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"strings"
@@ -26,6 +27,9 @@ func main() { os.Exit(Main()) }
 
 // Main is coo with the process's own arguments and streams.
 func Main() int {
+	// The standard library logs raw bytes of broken servers, which may hold
+	// a secret; coo says itself what there is to say.
+	log.SetOutput(io.Discard)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	return execute(ctx, os.Args[1:], os.Stdout, os.Stderr)

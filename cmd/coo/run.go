@@ -277,13 +277,7 @@ func answerer(f runFlags, s settings, secrets []string, sources []*freeze.Source
 		return nil, nil, err
 	}
 	// A secret that is missing matters only when a live call needs it.
-	know := func(name string) error {
-		err := live.Know(name)
-		if is[*freeze.MissingSecretError](err) {
-			return nil
-		}
-		return err
-	}
+	know := func(name string) error { return live.Know(name) }
 	if f.calls == "live" {
 		return live, know, nil
 	}

@@ -27,6 +27,7 @@ const (
 	maxBits     = 64 << 10 // bits of an integer
 	maxDigits   = 20_000   // characters of an integer literal in text
 	maxArgs     = 64 << 10 // arguments of a call by * or **
+	maxParts    = 1000     // places of secrets in one text, and the literals between
 	maxPrint    = 100      // depth of a value that is printed
 	maxKey      = 100      // depth of a key
 	maxKeyNodes = 1 << 16  // values within a key

@@ -109,7 +109,9 @@ type Options struct {
 	// Seed is the seed of coo.random and coo.uuid, in decimal. "" is "0".
 	Seed string
 	// Overload is polled every 100,000 steps and before large allocations.
-	// An error of it, as for too little memory, ends the run as fatal.
+	// An error of it ends the run as fatal. To keep a process below 1 GB it
+	// is to give one from 400 MB of live heap on: one operation may take
+	// that much again.
 	Overload func() error
 
 	steps uint64 // limit of steps; 0: [Limits]

@@ -74,6 +74,9 @@ func (s *secret) Binary(op syntax.Token, y starlark.Value, side starlark.Side) (
 	if op != syntax.PLUS || !ok {
 		return nil, nil
 	}
+	if len(s.text)+len(other) > maxParts {
+		return nil, limitError("too many secrets in one text", maxParts/2, "places")
+	}
 	joined := wire.Concat(s.text, other)
 	if side == starlark.Right {
 		joined = wire.Concat(other, s.text)

@@ -21,6 +21,7 @@ type Lineage struct {
 	parents map[string]string  // branch to the branch it was forked from
 	calls   map[int64]snapshot // call record to what it had seen
 	writes  map[int64]snapshot // write record to what it had seen
+	forks   map[int64]*fork    // by fork record
 	answers map[int64]int64    // answer record to its call record
 	undone  map[int64]bool     // write records taken back
 }
@@ -37,6 +38,13 @@ type snapshot struct {
 	upTo int
 }
 
+// A fork is where branches begin.
+type fork struct {
+	branch   string
+	before   snapshot
+	branches []string // those that made a record
+}
+
 func (n *node) now() snapshot { return snapshot{n, len(n.items)} }
 
 // NewLineage reads the lineage of a run's records.
@@ -46,6 +54,7 @@ func NewLineage(records []flight.Record) *Lineage {
 		parents: map[string]string{},
 		calls:   map[int64]snapshot{},
 		writes:  map[int64]snapshot{},
+		forks:   map[int64]*fork{},
 		answers: map[int64]int64{},
 		undone:  map[int64]bool{},
 	}
@@ -60,9 +69,7 @@ func (l *Lineage) follow(heads map[string]*node, r flight.Record) {
 	e := flight.Env(r)
 	head := heads[e.Branch]
 	if head == nil {
-		// Only a run that breaks the grammar of branches comes here; its
-		// verification says so.
-		head = &node{}
+		head = l.begin(e.Branch)
 		heads[e.Branch] = head
 	}
 	switch r := r.(type) {
@@ -76,25 +83,37 @@ func (l *Lineage) follow(heads map[string]*node, r flight.Record) {
 	case *flight.Write:
 		l.writes[e.N] = head.now()
 	case *flight.Fork:
-		for i := range r.Width {
-			child := branchName(e.N, i)
-			l.parents[child] = e.Branch
-			heads[child] = &node{from: []snapshot{head.now()}}
-		}
+		l.forks[e.N] = &fork{branch: e.Branch, before: head.now()}
 	case *flight.Join:
-		joined := &node{}
-		for i := int64(0); heads[branchName(r.Fork, i)] != nil; i++ {
-			joined.from = append(joined.from, heads[branchName(r.Fork, i)].now())
+		joined := &node{from: []snapshot{head.now()}}
+		if f := l.forks[r.Fork]; f != nil {
+			for _, b := range f.branches {
+				joined.from = append(joined.from, heads[b].now())
+			}
 		}
-		joined.from = append(joined.from, head.now())
 		heads[e.Branch] = joined
 	case *flight.Rollback:
-		for n := r.Step + 1; n < e.N && n < int64(len(l.records)); n++ {
+		for n := max(r.Step, 0); n < e.N && n < int64(len(l.records)); n++ {
 			if _, ok := l.records[n].(*flight.Write); ok && l.inside(flight.Env(l.records[n]).Branch, e.Branch) {
 				l.undone[n] = true
 			}
 		}
 	}
+}
+
+// begin starts the history of a branch at its first record. Its fork is found
+// by its name, so that a fork of any width costs nothing, and comes before
+// it, so that no branch descends from itself; a branch without a fork, which
+// only a forged run has, knows nothing.
+func (l *Lineage) begin(branch string) *node {
+	n := &node{}
+	number, _, ok := branchPlace(branch)
+	if f := l.forks[number]; ok && f != nil {
+		l.parents[branch] = f.branch
+		n.from = []snapshot{f.before}
+		f.branches = append(f.branches, branch)
+	}
+	return n
 }
 
 // inside reports whether branch b is a or was forked from it.
@@ -108,8 +127,13 @@ func (l *Lineage) inside(b, a string) bool {
 	return true
 }
 
-func branchName(fork, i int64) string {
-	return strconv.FormatInt(fork, 10) + "." + strconv.FormatInt(i, 10)
+// branchPlace is the inverse of a branch's name, "3.1": the number of the
+// fork record and which of its branches it is.
+func branchPlace(name string) (fork, i int64, ok bool) {
+	before, after, _ := strings.Cut(name, ".")
+	fork, errFork := strconv.ParseInt(before, 10, 64)
+	i, errI := strconv.ParseInt(after, 10, 64)
+	return fork, i, errFork == nil && errI == nil
 }
 
 // Write returns the number of the write record that made path what the run
@@ -144,10 +168,10 @@ func (l *Lineage) Causes(n int64) []int64 {
 func (l *Lineage) DirectCauses(n int64) []int64 {
 	all := l.Causes(n)
 	through := map[int64]bool{}
-	for _, c := range all {
+	for _, c := range slices.Backward(all) {
 		call, ok := l.answers[c]
-		if !ok {
-			continue
+		if !ok || through[c] {
+			continue // what reaches a call reaches those that saw its answer
 		}
 		for _, earlier := range l.Causes(call) {
 			through[earlier] = true

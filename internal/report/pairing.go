@@ -19,10 +19,8 @@ import (
 // The pairs are in the order of a's records; what only b has comes after what
 // it follows in b.
 func pairRecords(a, b Side) []match {
-	p := &pairing{
-		old: newSide(a),
-		new: newSide(b),
-	}
+	branches := numbers{}
+	p := &pairing{old: newSide(a, branches), new: newSide(b, branches)}
 	p.pass(func(s *side, n int) (string, bool) { return s.about(n) })
 	p.pass(func(s *side, n int) (string, bool) { return s.dependent(n) })
 	return p.ordered()
@@ -34,26 +32,36 @@ type pairing struct{ old, new *side }
 type side struct {
 	records  []flight.Record
 	docs     Docs
-	branches []string // of each record: named by position, not by number
+	branches []int    // of each record: a name both sides share
 	partner  []int    // of each record: its record on the other side, or -1
 	group    []string // of each record that others can be about: a name both sides share
 }
 
-func newSide(s Side) *side {
+// newSide reads a run. Branches get their names from both sides' common
+// numbers: the parent's, which of its forks, and which branch of that.
+func newSide(s Side, common numbers) *side {
 	out := &side{records: s.Run.Records, docs: s.Docs}
 	out.partner = slices.Repeat([]int{-1}, len(out.records))
 	out.group = make([]string, len(out.records))
-	names := map[string]string{"": "main"}
-	forks := map[string]int{}
+	names := map[string]int{"": common.of("main")}
+	forks := map[int64]string{} // by record: the parent's name and which of its forks
+	count := map[int]int{}      // of forks, by parent
 	for _, r := range out.records {
 		e := flight.Env(r)
-		name := names[e.Branch]
-		out.branches = append(out.branches, name)
-		if f, ok := r.(*flight.Fork); ok {
-			for i := range f.Width {
-				names[branchName(f.N, i)] = fmt.Sprintf("%s/%d.%d", name, forks[name], i)
+		name, known := names[e.Branch]
+		if !known {
+			n, i, ok := branchPlace(e.Branch)
+			if place := forks[n]; ok && place != "" {
+				name = common.of(fmt.Sprintf("%s.%d", place, i))
+			} else {
+				name = common.of("unknown " + e.Branch)
 			}
-			forks[name]++
+			names[e.Branch] = name
+		}
+		out.branches = append(out.branches, name)
+		if _, ok := r.(*flight.Fork); ok {
+			forks[e.N] = fmt.Sprintf("%d/%d", name, count[name])
+			count[name]++
 		}
 	}
 	return out
@@ -156,7 +164,7 @@ func (s *side) grouped(key func(s *side, n int) (string, bool)) map[string][]int
 	groups := map[string][]int{}
 	for n, r := range s.records {
 		if about, ok := key(s, n); ok {
-			name := s.branches[n] + "\n" + flight.Env(r).T + "\n" + about
+			name := fmt.Sprintf("%d\n%s\n%s", s.branches[n], flight.Env(r).T, about)
 			groups[name] = append(groups[name], n)
 		}
 	}
