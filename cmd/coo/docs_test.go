@@ -283,3 +283,52 @@ func TestCLIReference(t *testing.T) {
 		t.Errorf("docs/cli.md is not what the commands say: go test ./cmd/coo -run TestCLIReference -update")
 	}
 }
+
+// TestClaims checks that every test that docs/reproducibility-claims.md
+// names exists.
+func TestClaims(t *testing.T) {
+	root := repoRoot(t)
+	b, err := os.ReadFile(filepath.Join(root, "docs", "reproducibility-claims.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile("`(Test[A-Za-z0-9]+)(/[a-z_]+)?`|`(tools/[a-z.]+)`").FindAllStringSubmatch(string(b), -1)
+	if len(names) < 20 {
+		t.Fatalf("the page names only %d tests", len(names))
+	}
+	source := testSource(t, root)
+	for _, m := range names {
+		switch {
+		case m[3] != "":
+			if _, err := os.Stat(filepath.Join(root, m[3])); err != nil {
+				t.Errorf("%s: %v", m[3], err)
+			}
+		case !strings.Contains(source, "func "+m[1]+"("):
+			t.Errorf("there is no test called %s", m[1])
+		case m[2] != "":
+			if _, err := os.Stat(filepath.Join(root, "cmd/coo/testdata/script", m[2][1:]+".txtar")); err != nil {
+				t.Errorf("%s%s: %v", m[1], m[2], err)
+			}
+		}
+	}
+}
+
+// testSource returns the text of all test files.
+func testSource(t *testing.T, root string) string {
+	t.Helper()
+	var b strings.Builder
+	for _, dir := range []string{"internal", "cmd"} {
+		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, d os.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			b.Write(text)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return b.String()
+}

@@ -15,12 +15,11 @@ import (
 // A fake is a World in memory. It notes every call of its methods in trace,
 // which is what the tests compare.
 type fake struct {
-	files    map[string]string
-	env      map[string]string
-	answer   func(req *wire.Request) *wire.Answer
-	pick     func(waiting []int64) int // index of the call delivered next
-	refuse   map[string]error          // by "method argument"
-	overload func() error
+	files  map[string]string
+	env    map[string]string
+	answer func(req *wire.Request) *wire.Answer
+	pick   func(waiting []int64) int // index of the call delivered next
+	refuse map[string]error          // by "method argument"
 
 	trace   []string
 	order   []int64 // of deliveries
@@ -238,4 +237,12 @@ func failure(t testing.TB, w World, body string) string {
 		return ""
 	}
 	return r.Err.Msg
+}
+
+// chatAnswer answers as an OpenAI server does.
+func chatAnswer(text string) func(*wire.Request) *wire.Answer {
+	return func(*wire.Request) *wire.Answer {
+		return reply(200, fmt.Sprintf(`{"model":"m-1","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":%q}}],`+
+			`"usage":{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7}}`, text), "content-type", "application/json")
+	}
 }

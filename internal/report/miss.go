@@ -10,16 +10,14 @@ import (
 )
 
 // Miss prints why a call has no frozen answer: the call, how often it was
-// asked and recorded, the nearest frozen call with the differences, and what
-// to do.
+// asked and recorded, and the nearest frozen call with the differences.
 func Miss(w io.Writer, e *freeze.MissError) {
-	fmt.Fprintln(w, Visible(e.Error()))
+	fmt.Fprintln(w, "coo: "+Visible(e.Error()))
 	if e.Nearest == nil {
 		fmt.Fprintln(w, "nothing was recorded that is like it")
 	} else {
 		writeNearest(w, e)
 	}
-	fmt.Fprintln(w, "to send it and freeze its answer: coo run --calls=fill")
 }
 
 func writeNearest(w io.Writer, e *freeze.MissError) {

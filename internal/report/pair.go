@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"slices"
@@ -111,23 +112,24 @@ func (p *pair) answers(w io.Writer, old, new *flight.Answer) {
 	if !slices.Equal(a.Lens, b.Lens) || (a.Lens == nil) != (b.Lens == nil) {
 		fmt.Fprintf(w, "chunks: %s → %s\n", chunks(a), chunks(b))
 	}
-	oldText := AnswerText(question(p.oldCalls, old.Call, p.oldDocs), a)
-	newText := AnswerText(question(p.newCalls, new.Call, p.newDocs), b)
-	if text := TextDiff(p.oldName, p.newName, oldText, newText); text != "" {
-		io.WriteString(w, text)
-	} else if string(a.Body) != string(b.Body) {
-		// What people read is the same; what came is not.
-		p.bodies(w, a.Body, b.Body)
-	}
+	p.bodies(w, question(p.oldCalls, old.Call, p.oldDocs), a, question(p.newCalls, new.Call, p.newDocs), b)
 }
 
-// bodies prints how two bodies differ whose texts do not.
-func (p *pair) bodies(w io.Writer, old, new []byte) {
-	if changes, ok := JSONDiff(old, new); ok && len(changes) > 0 {
-		writeChanges(w, changes)
+// bodies prints how two answers' bodies differ: of JSON that is shown as a
+// reply also the places, because ids and usage are in no reply.
+func (p *pair) bodies(w io.Writer, oldReq *Request, old *wire.Answer, newReq *Request, new *wire.Answer) {
+	if bytes.Equal(old.Body, new.Body) {
 		return
 	}
-	fmt.Fprintf(w, "body: %s → %s\n", summary(old), summary(new))
+	text := TextDiff(p.oldName, p.newName, AnswerText(oldReq, old), AnswerText(newReq, new))
+	changes, _ := JSONDiff(old.Body, new.Body)
+	if text == "" || oldReq != nil && isModelCall(oldReq) {
+		writeChanges(w, changes)
+	}
+	if text == "" && len(changes) == 0 {
+		fmt.Fprintf(w, "body: %s → %s\n", summary(old.Body), summary(new.Body))
+	}
+	io.WriteString(w, text)
 }
 
 // outcome is an answer's status and failure.
