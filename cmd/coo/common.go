@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/coo-runtime/coo/internal/digest"
 	"github.com/coo-runtime/coo/internal/flight"
 	"github.com/coo-runtime/coo/internal/freeze"
 	"github.com/coo-runtime/coo/internal/mission"
@@ -220,13 +219,13 @@ func loadMission(main, root string) (*mission.Program, error) {
 		fi, err := dir.Stat(name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			return nil, errors.New("no such file")
+			return nil, fmt.Errorf("%q: no such file", path)
 		case err != nil:
-			return nil, errors.New("it cannot be read")
+			return nil, fmt.Errorf("%q: it cannot be read", path)
 		case !fi.Mode().IsRegular():
-			return nil, errors.New("not a regular file")
+			return nil, fmt.Errorf("%q: not a regular file", path)
 		case fi.Size() > limit:
-			return nil, fmt.Errorf("larger than %s", report.Size(limit))
+			return nil, fmt.Errorf("%q: larger than %s", path, report.Size(limit))
 		}
 		return dir.ReadFile(name)
 	})
@@ -234,12 +233,4 @@ func loadMission(main, root string) (*mission.Program, error) {
 		return nil, withStatus(exitUsage, err)
 	}
 	return p, nil
-}
-
-// blobOf reads a content named by a record.
-func (r *recording) blob(d *digest.Digest) ([]byte, error) {
-	if d == nil {
-		return nil, nil
-	}
-	return r.run.Blob(*d)
 }

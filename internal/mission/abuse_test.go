@@ -43,8 +43,11 @@ var abuses = map[string]struct{ body, want string }{
 	"list.append for ever":      {"x = []\nfor i in range(1 << 30): x.append(i)", `append: too many elements`},
 	"dict for ever":             {"x = {}\nfor i in range(1 << 30): x[i] = i", `too many entries`},
 	"set for ever":              {"x = set()\nfor i in range(1 << 30): x.add(i)", `add: too many entries`},
-	"comprehension for ever":    {`[0 for i in range(1 << 30)]`, `too many steps|too little memory`},
-	"wide comprehension":        {`[[0, 0, 0, 0, 0, 0, 0, 0, 0, 0] for i in range(1 << 30)]`, `too many steps|too little memory`},
+	"comprehension for ever":    {`[0 for i in range(1 << 30)]`, `too many elements`},
+	"wide comprehension":        {`[[0, 0, 0, 0, 0, 0, 0, 0, 0, 0] for i in range(4000000)]`, `too little memory`},
+	"nested comprehension":      {`[0 for i in range(1 << 20) for j in range(1 << 20)]`, `too many elements`},
+	"nested dict comprehension": {`{(i, j): 0 for i in range(1 << 20) for j in range(1 << 20)}`, `too many elements|too little memory`},
+	"comprehensions in another": {"x = [[0 for k in range(3) for l in range(3)] for i in range(3) for j in range(3)]\ncoo.fail(str([len(x), len(x[8])]))", `^\[9, 9\]$`},
 	"much in little":            {`[("a" * 30000000) + str(i) for i in range(1000)]`, `too little memory`},
 	"copies by slices":          {"x = [0] * 4000000\n[x[:] for i in range(1000)]", `too little memory`},
 	"star arguments":            {"def f(*a): pass\nf(*range(1 << 30))", `too many elements`},
@@ -109,13 +112,15 @@ var abuses = map[string]struct{ body, want string }{
 	"secrets doubled":           {"x = coo.secret(\"A\")\nfor i in range(60): x = x + x", `too many secrets in one text`},
 }
 
-// heavy are the cases that take seconds; -short leaves them out.
+// heavy are the cases that take seconds: they run when COO_PROOF is full.
 var heavy = map[string]bool{
-	"comprehension for ever": true, "wide list printed": true, "list.append for ever": true,
+	"nested comprehension": true, "nested dict comprehension": true, "wide list printed": true, "list.append for ever": true,
 	"deep tuple as a key": true, "set for ever": true, "dict for ever": true, "differences": true,
 	"wide comprehension": true, "wide list encoded": true, "copies by slices": true, "sums": true,
 	"steps": true, "doubled tuple": true, "upper": true,
 }
+
+func fullProof() bool { return os.Getenv("COO_PROOF") == "full" }
 
 const abuseEnv = "MISSION_ABUSE"
 
@@ -183,7 +188,7 @@ func TestAbuse(t *testing.T) {
 	}
 	for _, name := range sortedKeys(abuses) {
 		t.Run(name, func(t *testing.T) {
-			if testing.Short() && heavy[name] {
+			if !fullProof() && heavy[name] {
 				t.Skip("takes seconds")
 			}
 			t.Parallel()

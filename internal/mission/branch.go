@@ -52,6 +52,8 @@ type branch struct {
 	draws  uint64       // of random blocks
 	depth  int          // forks around it
 
+	tallies []*tally // of the comprehensions under way, outermost first
+
 	parent   *branch
 	children int // not yet ended
 	value    starlark.Value

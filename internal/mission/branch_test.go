@@ -47,7 +47,7 @@ func (g *generator) statement(depth, level int) {
 	case 6:
 		g.line(depth, `out.append(coo.now())`)
 	case 7:
-		if g.r.IntN(3) == 0 {
+		if g.r.IntN(15) == 0 {
 			g.line(depth, `coo.fail("failed with %%s" %% len(out))`)
 		} else {
 			g.line(depth, `out.append(shared["k"][0])`)
@@ -123,9 +123,9 @@ func busy() func(*wire.Request) *wire.Answer {
 // delivered in the same order, everything the mission does to its World is the
 // same, in the same order.
 func TestReplayIsIdentical(t *testing.T) {
-	n := 150
-	if testing.Short() {
-		n = 40
+	n := 60
+	if fullProof() {
+		n = 300
 	}
 	calls, branches, failed := 0, 0, 0
 	for seed := range n {

@@ -32,6 +32,9 @@ func guards() starlark.StringDict {
 	add(guardRoom, roomGuard)
 	add(guardSlice, sliceGuard)
 	add(guardSpread, spreadGuard)
+	add(guardOver, overGuard)
+	add(guardEach, eachGuard)
+	add(guardTally, tallyGuard)
 	return d
 }
 

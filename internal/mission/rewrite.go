@@ -14,6 +14,9 @@ const (
 	guardRoom   = "·room"   // the x of x[y] = z
 	guardSlice  = "·slice"  // the x of x[y:z]
 	guardSpread = "·spread" // *args, **kwargs
+	guardOver   = "·over"   // the y of [… for x in y]
+	guardEach   = "·each"   // the first y of [… for x in y for …]
+	guardTally  = "·tally"  // its element
 	guardAdd    = "·iadd"   // x += y, which changes a list in place
 	guardOr     = "·ior"    // x |= y, which changes a dict in place
 )
@@ -244,25 +247,38 @@ func (r *rewriter) slice(e *syntax.SliceExpr) {
 	}
 }
 
+// comprehension bounds its result. With one loop, that is what the loop runs
+// over; with more, the elements are counted:
+//
+//	[e for x in y for z in w]    becomes    [·tally(e) for x in ·each(y) for z in w]
 func (r *rewriter) comprehension(e *syntax.Comprehension) {
+	loops := 0
 	for _, clause := range e.Clauses {
 		switch c := clause.(type) {
 		case *syntax.ForClause:
+			loops++
 			c.Vars, c.X = r.target(c.Vars), r.expr(c.X)
 		case *syntax.IfClause:
 			c.Cond = r.expr(c.Cond)
 		}
 	}
-	switch body := e.Body.(type) {
-	case *syntax.DictEntry:
-		r.entry(body)
-	default:
-		if e.Curly {
-			e.Body = r.key(e.Body)
-		} else {
-			e.Body = r.expr(e.Body)
-		}
+	entry, isDict := e.Body.(*syntax.DictEntry)
+	if isDict {
+		r.entry(entry)
+	} else {
+		e.Body = r.expr(e.Body)
 	}
+	first := e.Clauses[0].(*syntax.ForClause)
+	switch {
+	case loops == 1:
+		first.X = call(first.For, guardOver, first.X)
+		return
+	case isDict:
+		entry.Value = call(entry.Colon, guardTally, entry.Value)
+	default:
+		e.Body = call(syntax.Start(e.Body), guardTally, e.Body)
+	}
+	first.X = call(first.For, guardEach, first.X)
 }
 
 func (r *rewriter) params(params []syntax.Expr) {
