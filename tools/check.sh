@@ -15,6 +15,8 @@ step staticcheck
 tool staticcheck ./...
 step go mod tidy
 go mod tidy -diff
+step "bench: vet, tidy"
+(cd bench && go vet ./... && go mod tidy -diff)
 for target in linux/arm64 linux/s390x darwin/arm64 windows/amd64; do
 	step "build and vet $target"
 	GOOS=${target%/*} GOARCH=${target#*/} CGO_ENABLED=0 go build -o /dev/null ./cmd/coo
