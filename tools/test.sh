@@ -28,7 +28,7 @@ if grep -E '^ *--- SKIP' .cache/test.out; then
 	exit 1
 fi
 step "shams: builds that must be caught"
-go run ./tools/shams
+go run -C tools ./shams
 step "the same bytes on other machines and in other surroundings"
 ./tools/machines.sh
 printf '\nall proofs passed (%s) in %ss\n' "$n" "$(($(date +%s) - start))"

@@ -126,6 +126,7 @@ func appendValue(dst []byte, v reflect.Value) ([]byte, error) {
 
 func appendMap(dst []byte, v reflect.Value) ([]byte, error) {
 	keys := make([]string, 0, v.Len())
+	// order: sorted below
 	for _, k := range v.MapKeys() {
 		keys = append(keys, k.String())
 	}

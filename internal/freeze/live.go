@@ -243,6 +243,7 @@ func (l *Live) Next(ctx context.Context) (*Delivery, error) {
 func (l *Live) Close() error {
 	l.mu.Lock()
 	l.closed = true
+	// order: all end for the same reason, and none is delivered
 	for _, cancel := range l.cancels {
 		cancel(errClosed)
 	}

@@ -168,10 +168,12 @@ func countWords(words map[uint64]int, t []byte) {
 // alike returns how many percent of the words two texts share.
 func alike(a, b map[uint64]int) int {
 	common, total := 0, 0
+	// order: a sum has none
 	for w, n := range a {
 		common += min(n, b[w])
 		total += n
 	}
+	// order: a sum has none
 	for _, n := range b {
 		total += n
 	}

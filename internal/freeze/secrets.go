@@ -42,6 +42,7 @@ func (s *secrets) value(name string) (string, error) {
 		return "", err
 	}
 	folded := make(map[string]string, len(values))
+	// order: fills a map
 	for k, v := range values {
 		folded[k] = lowerASCII(v)
 	}

@@ -75,6 +75,8 @@ func (e *DamageError) Error() string {
 // Unwrap returns the cause that callers may ask for.
 func (e *DamageError) Unwrap() error { return e.Err }
 
+var subdirectories = []string{"blobs/sha256", "runs", "executions", "open", "tmp", "locks"}
+
 // Init makes the store dir/.coo, durably, and reports whether it was new. An
 // existing one is opened.
 func Init(dir string) (s *Store, created bool, err error) {
@@ -83,7 +85,7 @@ func Init(dir string) (s *Store, created bool, err error) {
 		s, err := Open(dir)
 		return s, false, err
 	}
-	for _, sub := range []string{"blobs/sha256", "runs", "executions", "open", "tmp", "locks"} {
+	for _, sub := range subdirectories {
 		if err := durable.MkdirAll(filepath.Join(root, filepath.FromSlash(sub)), 0o755); err != nil {
 			return nil, false, err
 		}
@@ -113,6 +115,11 @@ func Open(dir string) (*Store, error) {
 	case string(b) != Format+"\n":
 		name, _, _ := strings.Cut(string(b), "\n")
 		return nil, fmt.Errorf("store: format is %.40q, this coo reads %q", name, Format)
+	}
+	for _, sub := range subdirectories {
+		// Git and zip files lose empty directories. Where they cannot be
+		// made again, what needs them says so.
+		_ = os.MkdirAll(filepath.Join(root, filepath.FromSlash(sub)), 0o755)
 	}
 	return &Store{dir: root, codec: newCodec()}, nil
 }

@@ -124,6 +124,7 @@ func (c *conflicts) compareLists(i int, lists map[string]*Pattern, branches []*O
 			if j == i {
 				continue
 			}
+			// order: offer keeps the smallest
 			for p := range o.entries {
 				if lists[text].Match(p) {
 					c.offer(i, j, p, fmt.Sprintf("branch %d lists %q, which matches %q that branch %d writes", i, text, p, j))

@@ -183,11 +183,13 @@ func (o *Overlay) isDir(p string) bool {
 // paths yields the paths that o has entries or reads for, in no order.
 func (o *Overlay) paths() func(yield func(string) bool) {
 	return func(yield func(string) bool) {
+		// order: the one caller asks whether there is any
 		for p := range o.entries {
 			if !yield(p) {
 				return
 			}
 		}
+		// order: as above
 		for p := range o.reads {
 			if !yield(p) {
 				return
@@ -298,6 +300,7 @@ func (o *Overlay) Merge() {
 	if o.parent == nil {
 		panic("workspace: internal error: the overlay of a run has nothing to merge into")
 	}
+	// order: set adds to sums and fills maps
 	for p, e := range o.entries {
 		o.parent.set(p, e)
 	}

@@ -22,6 +22,7 @@ func (o *Overlay) List(pattern string) ([]string, error) {
 	}
 	var list []string
 	mine := o.visible()
+	// order: sorted below
 	for path, e := range mine {
 		if !e.gone && p.Match(path) {
 			list = append(list, path)
@@ -90,6 +91,7 @@ func (o *Overlay) After() []Entry {
 			list = append(list, e)
 		}
 	}
+	// order: sorted below
 	for p, e := range mine {
 		list = append(list, e.entry(p))
 	}
@@ -102,6 +104,7 @@ func (o *Overlay) After() []Entry {
 // among them.
 func (o *Overlay) Changes() []Entry {
 	var list []Entry
+	// order: sorted below
 	for p, e := range o.visible() {
 		if known, asked := o.run.seen[p]; e.gone && asked && known == nil {
 			continue

@@ -1,0 +1,245 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/coo-runtime/coo/internal/store"
+)
+
+// golden is where the runs are that every coo must still read, verify and
+// replay: testdata/golden/make.sh made them, once.
+const golden = "../../testdata/golden"
+
+// A goldenRun is a line of runs.txt.
+type goldenRun struct {
+	name, id, exit string
+	flags          []string // it was made with
+}
+
+func goldenRuns(t testing.TB) []goldenRun {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(golden, "runs.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []goldenRun
+	for line := range strings.Lines(string(b)) {
+		f := strings.Fields(line)
+		if len(f) < 3 {
+			t.Fatalf("runs.txt: %q", line)
+		}
+		out = append(out, goldenRun{f[0], f[1], f[2], f[3:]})
+	}
+	if len(out) < 6 {
+		t.Fatalf("only %d golden runs", len(out))
+	}
+	return out
+}
+
+// goldenEnv is the environment the runs were made in.
+func goldenEnv(t testing.TB) map[string]string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(golden, "env"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := map[string]string{}
+	for line := range strings.Lines(string(b)) {
+		name, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
+		if !ok {
+			t.Fatalf("env: %q", line)
+		}
+		env[name] = value
+	}
+	return env
+}
+
+// coo runs a command in this process.
+func coo(args ...string) (status int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	status = execute(context.Background(), args, &out, &errs)
+	return status, out.String(), errs.String()
+}
+
+// copyTree copies a directory; the copies of files get the mode perm.
+func copyTree(t testing.TB, from, to string, perm fs.FileMode) {
+	t.Helper()
+	err := filepath.WalkDir(from, func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, name)
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			return os.MkdirAll(filepath.Join(to, rel), 0o755)
+		}
+		b, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(to, rel), b, perm)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// tree returns the content of every file below dir, by path.
+func tree(t testing.TB, dir string) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(dir, name)
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			out[rel+"/"] = ""
+			return nil
+		}
+		b, err := os.ReadFile(name)
+		out[rel] = string(b)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// readOnly takes the permission to write from every directory below dir until
+// the test ends. (Root may write all the same: compare trees as well.)
+func readOnly(t *testing.T, dir string) {
+	t.Helper()
+	var dirs []string
+	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			dirs = append(dirs, name)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range slices.Backward(dirs) {
+		if err := os.Chmod(d, 0o555); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() {
+		for _, d := range dirs {
+			os.Chmod(d, 0o755) // so that it can be removed
+		}
+	})
+}
+
+// Every recording verifies and replays identically, and neither writes.
+func TestGolden(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "store")
+	copyTree(t, filepath.Join(golden, "store"), dir, 0o444)
+	before := tree(t, dir)
+	readOnly(t, dir)
+	runs := goldenRuns(t)
+	for _, r := range runs {
+		if status, out, errs := coo("--store", dir, "verify", r.id); status != exitOK || !strings.HasPrefix(out, "verified run "+r.id) {
+			t.Errorf("coo verify %s: exit %d: %s%s", r.name, status, out, errs)
+		}
+		status, out, errs := coo("--store", dir, "replay", r.id)
+		if status != exitOK || !strings.Contains(out, "\nidentical: ") {
+			t.Errorf("coo replay %s: exit %d: %s%s", r.name, status, out[max(0, len(out)-600):], errs)
+		}
+	}
+	after := tree(t, dir)
+	for _, name := range slices.Sorted(keysOf(after)) {
+		if content, ok := before[name]; !ok || content != after[name] {
+			t.Errorf("verify and replay wrote %s", name)
+		}
+	}
+	if len(after) < len(before) {
+		t.Errorf("verify and replay removed %d files", len(before)-len(after))
+	}
+	st, err := store.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids, err := st.Runs()
+	if err != nil || len(ids) != len(runs) {
+		t.Errorf("the golden store holds %d runs, %v; runs.txt lists %d", len(ids), err, len(runs))
+	}
+}
+
+func keysOf[V any](m map[string]V) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+// Every mission, run again from its recording's answers on the same inputs,
+// is the same run, and the answers come from nowhere else.
+func TestGoldenRerun(t *testing.T) {
+	for name, value := range goldenEnv(t) {
+		if secretName(name) {
+			value = "" // a frozen run needs none
+		}
+		t.Setenv(name, value)
+	}
+	missions, err := filepath.Abs(filepath.Join(golden, "missions"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	copyTree(t, filepath.Join(golden, "store"), filepath.Join(dir, store.Name), 0o644)
+	for _, sub := range []string{"tmp", "locks", "executions"} {
+		if err := os.MkdirAll(filepath.Join(dir, store.Name, sub), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	workspace := filepath.Join(dir, "workspace")
+	source, err := filepath.Abs(filepath.Join(golden, "workspace"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range goldenRuns(t) {
+		if err := os.RemoveAll(workspace); err != nil {
+			t.Fatal(err)
+		}
+		copyTree(t, source, workspace, 0o644)
+		t.Chdir(workspace)
+		args := append([]string{"--store", dir, "run", filepath.Join(missions, r.name+".star"), "--calls=frozen", "--from", r.id, "--json"}, r.flags...)
+		status, out, errs := coo(args...)
+		if fmt.Sprint(status) != r.exit || !strings.Contains(out, `"run":"`+r.id+`"`) {
+			t.Errorf("coo %s: exit %d, want %s: %s%s", strings.Join(args, " "), status, r.exit, out, errs)
+		}
+	}
+}
+
+// The golden store holds no form of the keys it was made with.
+func TestGoldenHoldsNoKey(t *testing.T) {
+	var values []string
+	for name, value := range goldenEnv(t) {
+		if secretName(name) {
+			values = append(values, value)
+		}
+	}
+	if len(values) < 5 {
+		t.Fatalf("only %d keys", len(values))
+	}
+	searchStore(t, filepath.Join(golden, "store"), values)
+}
