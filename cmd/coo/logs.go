@@ -154,6 +154,17 @@ func (a *app) follow(rec *recording, raw bool) error {
 		if err != nil {
 			return err
 		}
+		if len(lines) > 0 {
+			// What the new records name came with them.
+			grown, err := flight.LoadOpen(rec.st, rec.handle.Dir)
+			if errors.Is(err, fs.ErrNotExist) || err == nil && len(grown.Records) < n+len(lines) {
+				return a.printRest(rec, max(n, seen), raw) // it is being sealed
+			}
+			if err != nil {
+				return err
+			}
+			rec.docs.Blob = grown.Blob
+		}
 		offset = next
 		for _, line := range lines {
 			if n++; n <= seen {

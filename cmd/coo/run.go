@@ -405,11 +405,9 @@ func (a *app) printRun(o *run.Outcome, name string) error {
 	return err
 }
 
-
 func unwrapPath(err error) error {
 	if e, ok := errors.AsType[*os.PathError](err); ok {
 		return e.Err
 	}
 	return err
 }
-

@@ -35,7 +35,7 @@ import (
 var update = flag.Bool("update", false, "rewrite the golden parts of the scripts")
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"coo": func() { os.Exit(Main()) }})
+	testscript.Main(tidy{m}, map[string]func(){"coo": func() { os.Exit(Main()) }})
 }
 
 func TestScripts(t *testing.T) {

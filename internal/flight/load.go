@@ -247,7 +247,8 @@ func Tail(st *store.Store, dir string, offset int64) (lines [][]byte, next int64
 }
 
 // Resolve is [store.Store.Resolve] that also knows "~prefix": a run that is
-// not sealed, by four or more digits of the digest of its last whole line.
+// not sealed, by four or more digits of the digest of its last whole line. Of
+// several that are equal up to there, it is the newest.
 func Resolve(st *store.Store, ref string) (store.Handle, error) {
 	prefix, ok := strings.CutPrefix(ref, "~")
 	if !ok {
@@ -260,20 +261,22 @@ func Resolve(st *store.Store, ref string) (store.Handle, error) {
 	if err != nil {
 		return store.Handle{}, err
 	}
-	var found []string
+	found := map[digest.Digest]bool{}
+	dir := "" // the newest comes last
 	for _, o := range open {
 		run, err := LoadOpen(st, o.Dir)
 		if err == nil && len(run.Lines) > 0 && strings.HasPrefix(run.Last.String(), prefix) {
-			found = append(found, o.Dir)
+			dir = o.Dir
+			found[run.Last] = true
 		}
 	}
 	switch len(found) {
 	case 0:
 		return store.Handle{}, fmt.Errorf("no run %q: coo logs lists them", ref)
 	case 1:
-		return store.Handle{Dir: found[0]}, nil
+		return store.Handle{Dir: dir}, nil
 	}
-	return store.Handle{}, fmt.Errorf("run %q: %d incomplete runs begin so", ref, len(found))
+	return store.Handle{}, fmt.Errorf("run %q: %d different incomplete runs begin so", ref, len(found))
 }
 
 // LoadHandle reads the run that h is about, sealed or not.

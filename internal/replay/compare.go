@@ -74,6 +74,9 @@ func (c *comparer) Blob(b []byte) (digest.Digest, error) {
 // Flush has nothing to write.
 func (c *comparer) Flush() error { return nil }
 
+// Push has nothing to write either.
+func (c *comparer) Push() error { return nil }
+
 // Observe has nothing to note.
 func (c *comparer) Observe(any) error { return nil }
 

@@ -86,6 +86,7 @@ func Do(ctx context.Context, c Config) error {
 		Inputs:   inputs,
 		Know:     func(string) error { return nil },
 		Print:    show,
+		Memory:   run.ReplayMemory,
 	})
 	if err == nil {
 		err = rec.finish(p.Seal)

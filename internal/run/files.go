@@ -75,6 +75,9 @@ func (s *base) Glob(pattern string) ([]string, error) {
 	if err != nil {
 		return nil, fatal(err)
 	}
+	if err := w.guard("the listing of "+pattern, doc); err != nil {
+		return nil, err
+	}
 	d, err := w.blob(doc)
 	if err != nil {
 		return nil, err

@@ -8,18 +8,18 @@ import (
 
 // An observedAnswer is what an execution notes about one delivery.
 type observedAnswer struct {
-	T       string   `json:"t"` // "answer"
-	Call    int64    `json:"call"`
-	At      string   `json:"at"`             // when it was delivered, RFC 3339
-	From    string   `json:"from"`           // "live", or the source of the frozen answer
-	Of      int64    `json:"of,omitempty"`   // its call in that source
-	Sent    string   `json:"sent,omitempty"` // when it left
-	Head    string   `json:"head,omitempty"` // when its status came
-	Done    string   `json:"done,omitempty"` // when its last byte came
-	Remote  string   `json:"remote,omitempty"`
-	Proto   string   `json:"proto,omitempty"`
-	TLS     string   `json:"tls,omitempty"`
-	Notes   []string `json:"notes,omitempty"`
+	T      string   `json:"t"` // "answer"
+	Call   int64    `json:"call"`
+	At     string   `json:"at"`             // when it was delivered, RFC 3339
+	From   string   `json:"from"`           // "live", or the source of the frozen answer
+	Of     int64    `json:"of,omitempty"`   // its call in that source
+	Sent   string   `json:"sent,omitempty"` // when it left
+	Head   string   `json:"head,omitempty"` // when its status came
+	Done   string   `json:"done,omitempty"` // when its last byte came
+	Remote string   `json:"remote,omitempty"`
+	Proto  string   `json:"proto,omitempty"`
+	TLS    string   `json:"tls,omitempty"`
+	Notes  []string `json:"notes,omitempty"`
 }
 
 func observeAnswer(d *freeze.Delivery) any {

@@ -27,7 +27,7 @@ type Setting struct {
 	Secrets  *wire.Secrets           // known values; nil when none are
 	Know     func(name string) error // called with each secret the mission names
 	Print    func(text string)       // called with each line it prints
-	Overload func() error            // polled by the interpreter; an error ends the run
+	Memory   uint64                  // the live heap at which it is ended, in bytes: RunMemory or ReplayMemory
 }
 
 // A Performance is what came of performing a mission to its end.
@@ -41,13 +41,24 @@ type Performance struct {
 }
 
 // Perform performs a mission and records all of it but the seal. An error
-// means that it did not come to its end: the run cannot be sealed.
+// means that it did not come to its end: the run cannot be sealed. It ends
+// with ctx, and with a [*MemoryError] when it holds too much.
 func Perform(ctx context.Context, s Setting) (*Performance, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer watchMemory(s.Memory, func(err error) {
+		s.Program.Stop(err)
+		cancel(err)
+	})()
+	defer context.AfterFunc(ctx, func() { s.Program.Stop(context.Cause(ctx)) })()
 	w := newWorld(ctx, s)
 	if err := w.open(s); err != nil {
 		return nil, err
 	}
-	res := s.Program.Run(w, mission.Options{Args: s.Args, Seed: s.Seed, Overload: s.Overload})
+	res := s.Program.Run(w, mission.Options{
+		Args: s.Args, Seed: s.Seed,
+		Overload: func() error { return overloaded(s.Memory) },
+	})
 	if res.Fatal != nil {
 		return nil, res.Fatal
 	}

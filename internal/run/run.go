@@ -57,6 +57,9 @@ func (e *IncompleteError) Unwrap() error { return e.Err }
 // Do runs a mission, seals the run and applies what it wrote to the
 // workspace. A mission that fails is an outcome, not an error.
 func Do(ctx context.Context, c Config) (*Outcome, error) {
+	if err := guard(c.Secrets, "the name of the mission", []byte(c.Name)); err != nil {
+		return nil, err
+	}
 	rec, err := flight.Create(c.Store, c.Name)
 	if err != nil {
 		return nil, err
@@ -65,7 +68,7 @@ func Do(ctx context.Context, c Config) (*Outcome, error) {
 	o, err := perform(ctx, c, rec, begin)
 	if err != nil {
 		ref := "~" + rec.Last().Short()
-		if aerr := rec.Abandon(err.Error()); aerr != nil {
+		if aerr := rec.Abandon(reason(c.Secrets, err)); aerr != nil {
 			return nil, aerr
 		}
 		return nil, &IncompleteError{Ref: ref, Err: err}
@@ -73,15 +76,15 @@ func Do(ctx context.Context, c Config) (*Outcome, error) {
 	return o, nil
 }
 
-func perform(ctx context.Context, c Config, rec *flight.Recorder, begin time.Time) (*Outcome, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	stop := func(err error) {
-		c.Program.Stop(err)
-		cancel(err)
+// reason is why a run came to no end, as it is kept with it.
+func reason(s *wire.Secrets, err error) string {
+	if s == nil {
+		return err.Error()
 	}
-	defer watchMemory(stop)()
-	defer context.AfterFunc(ctx, func() { c.Program.Stop(context.Cause(ctx)) })()
+	return string(s.Replace([]byte(err.Error())))
+}
+
+func perform(ctx context.Context, c Config, rec *flight.Recorder, begin time.Time) (*Outcome, error) {
 	if err := rec.Observe(c.Facts); err != nil {
 		return nil, err
 	}
@@ -98,12 +101,7 @@ func perform(ctx context.Context, c Config, rec *flight.Recorder, begin time.Tim
 		Secrets:  c.Secrets,
 		Know:     c.Know,
 		Print:    c.Print,
-		Overload: func() error {
-			if overloaded() {
-				return ErrMemory
-			}
-			return nil
-		},
+		Memory:   RunMemory,
 	})
 	if err != nil {
 		return nil, err

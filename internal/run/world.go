@@ -23,6 +23,10 @@ type Recorder interface {
 	// Flush makes everything appended durable. It is called before an answer
 	// that came from outside is shown to the mission.
 	Flush() error
+	// Push makes everything appended outlive this process, though not the
+	// machine. It is called before an answer is waited for, so that a kill
+	// during the wait keeps the calls that have left.
+	Push() error
 	// Observe notes what is true of this execution only.
 	Observe(v any) error
 }
@@ -94,6 +98,9 @@ func fatal(err error) error {
 }
 
 func (w *world) append(b string, r flight.Record) (int64, error) {
+	if err := w.guardWords(r); err != nil {
+		return 0, err
+	}
 	flight.Env(r).Branch = b
 	n, err := w.rec.Append(r)
 	return n, fatal(err)
@@ -139,6 +146,9 @@ func (w *world) Issue(b string, req *wire.Request) (int64, error) {
 // Deliver records and returns the next answer. A live answer is on disk
 // before the mission sees it.
 func (w *world) Deliver() (int64, *wire.Answer, error) {
+	if err := w.rec.Push(); err != nil {
+		return 0, nil, fatal(err)
+	}
 	d, err := w.answers.Next(w.ctx)
 	if err != nil {
 		return 0, nil, fatal(err)
@@ -184,8 +194,9 @@ func (w *world) Now(b string) (int64, error) {
 			return 0, err
 		}
 		w.reading, w.due = t, false
+		// The new reading is later than everything slept so far.
+		// order: each gets the same value
 		for _, br := range w.branches {
-			// The new reading is later than everything slept so far.
 			br.slept = 0
 		}
 	}
@@ -241,32 +252,3 @@ func (w *world) Log(b, kind, text string) error {
 
 // maxInlineLog is the longest text in a log record, in bytes.
 const maxInlineLog = 4 << 10
-
-// A SecretError ends a run that was about to write a secret to disk.
-type SecretError struct {
-	Where string
-	Hit   wire.Hit
-}
-
-func (e *SecretError) Error() string {
-	return fmt.Sprintf("%s holds the value of the secret %s (%s) and would be stored; give secrets with coo.secret(%q)",
-		e.Where, e.Hit.Name, e.Hit.Form, e.Hit.Name)
-}
-
-// guard refuses content that holds a known secret before it is hashed or
-// written.
-func (w *world) guard(where string, content ...[]byte) error {
-	return fatal(guard(w.secrets, where, content...))
-}
-
-func guard(s *wire.Secrets, where string, content ...[]byte) error {
-	if s == nil {
-		return nil
-	}
-	for _, b := range content {
-		if hit, ok := s.Find(b); ok {
-			return &SecretError{Where: where, Hit: hit}
-		}
-	}
-	return nil
-}
