@@ -102,16 +102,7 @@ func offsetOf(lines [][]byte, n int64) int64 {
 // directory in the store, open/<random>. The journal ends at its first bad
 // frame, if that was never on disk; otherwise it is damaged.
 func LoadOpen(st *store.Store, dir string) (*Run, error) {
-	run := &Run{Dir: dir, st: st, inline: make(map[digest.Digest]place)}
-	open, err := st.OpenRuns()
-	if err != nil {
-		return nil, err
-	}
-	for _, o := range open {
-		if o.Dir == dir {
-			run.State = o.State
-		}
-	}
+	run := &Run{Dir: dir, st: st, inline: make(map[digest.Digest]place), State: st.ReadState(dir)}
 	f, err := os.Open(st.Path(dir + "/" + journalFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		// A kill may come before there is a journal, but not before there is

@@ -88,10 +88,14 @@ func (q *httpArgs) setBody(r *wire.Request) (err error) {
 	return nil
 }
 
+// maxHeaders bounds the names and values of a request's headers together.
+const maxHeaders = 1 << 20
+
 // headerFields takes a dict of names to text. Names that differ only in case
 // are one header, and may not be given twice.
 func headerFields(d *starlark.Dict) ([]wire.Field, error) {
 	var fields []wire.Field
+	size := 0
 	for k, v := range d.Entries() {
 		name, ok := k.(starlark.String)
 		if !ok {
@@ -104,6 +108,9 @@ func headerFields(d *starlark.Dict) ([]wire.Field, error) {
 		lower := strings.ToLower(string(name))
 		if hasField(fields, lower) {
 			return nil, fmt.Errorf("headers: %.80q is given twice", lower)
+		}
+		if size += len(lower) + len(value.String()); size > maxHeaders {
+			return nil, fmt.Errorf("headers: %w", limitError("too long", maxHeaders, "bytes"))
 		}
 		fields = append(fields, wire.Field{Name: lower, Value: value})
 	}

@@ -63,6 +63,7 @@ type world struct {
 	reads    map[string]*read // files read, by path
 	lists    map[string][]string
 	env      map[string]*string
+	recorded int64 // bytes of contents named so far
 	calls    int
 	sent     int // of these, answered from outside
 }
@@ -106,7 +107,21 @@ func (w *world) append(b string, r flight.Record) (int64, error) {
 	return n, fatal(err)
 }
 
+// maxRecorded bounds the contents that one run names, in bytes: 8 GiB. A
+// mission in a loop fills no disk.
+const maxRecorded = 8 << 30
+
+// A RecordedError ends a run that would record more than the limit.
+type RecordedError struct{}
+
+func (*RecordedError) Error() string {
+	return "the run records more than 8 GiB of contents: nothing was sealed"
+}
+
 func (w *world) blob(b []byte) (digest.Digest, error) {
+	if w.recorded += int64(len(b)); w.recorded > maxRecorded {
+		return digest.Digest{}, fatal(&RecordedError{})
+	}
 	d, err := w.rec.Blob(b)
 	return d, fatal(err)
 }

@@ -49,6 +49,17 @@ func (s *Store) WriteState(name string, st State) error {
 	return os.Rename(tmp, filepath.Join(s.OpenDir(name), "state"))
 }
 
+// ReadState returns the state of the run in dir, open/<random>. One that a
+// kill has left unreadable says nothing.
+func (s *Store) ReadState(dir string) State {
+	var st State
+	b, err := os.ReadFile(s.Path(dir + "/state"))
+	if err != nil || canon.Unmarshal([]byte(strings.TrimSuffix(string(b), "\n")), &st) != nil {
+		return State{}
+	}
+	return st
+}
+
 // OpenRuns returns the runs in progress and the incomplete ones, the newest
 // last and live ones after the others.
 func (s *Store) OpenRuns() ([]OpenRun, error) {
@@ -67,12 +78,7 @@ func (s *Store) OpenRuns() ([]OpenRun, error) {
 		} else {
 			r.Live = true
 		}
-		// A state that a kill has left unreadable is one that says nothing.
-		if b, err := os.ReadFile(s.Path(r.Dir + "/state")); err == nil {
-			if canon.Unmarshal([]byte(strings.TrimSuffix(string(b), "\n")), &r.State) != nil {
-				r.State = State{}
-			}
-		}
+		r.State = s.ReadState(r.Dir)
 		out = append(out, r)
 	}
 	slices.SortStableFunc(out, func(a, b OpenRun) int {
