@@ -35,7 +35,19 @@ def main(coo, url):
 // in pieces that no event ends with, and finds the pieces again in the record
 // and in what runs from it. A body that is no stream has no pieces: how it
 // came is noise of the network.
+// A busy machine may read two pieces at once; then there is nothing to keep,
+// and it is tried again.
 func TestStreamsKeepTheirChunks(t *testing.T) {
+	for range 10 {
+		if keepsChunks(t) || t.Failed() {
+			return
+		}
+	}
+	t.Error("the chunks came joined ten times")
+}
+
+// keepsChunks reports whether the chunks are recorded as they were sent.
+func keepsChunks(t *testing.T) bool {
 	pieces := map[string][]string{
 		"/sse":    {": hello\n", "data: o", "ne\n\nevent: second\nda", "ta: two\n", "\ndata: [DONE]\n\n"},
 		"/ndjson": {`{"n":`, "1}\n{\"n\":2}\n{", "\"n\":3}", "\n"},
@@ -92,7 +104,8 @@ func TestStreamsKeepTheirChunks(t *testing.T) {
 		}
 	}
 	if got, want := strings.Join(lens, " "), "[8 7 20 8 15] [5 12 6 1] []"; got != want {
-		t.Errorf("chunks = %s, want %s", got, want)
+		t.Logf("chunks = %s, sent %s", got, want)
+		return false
 	}
 	inspect := p.ends(exitOK, "inspect", "@last").stdout
 	for _, want := range []string{"5 chunks", "4 chunks"} {
@@ -100,6 +113,7 @@ func TestStreamsKeepTheirChunks(t *testing.T) {
 			t.Errorf("inspect does not tell of %s:\n%s", want, inspect)
 		}
 	}
+	return true
 }
 
 // TestFilesAreTransactional changes the workspace while a mission runs: from
