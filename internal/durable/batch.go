@@ -2,8 +2,10 @@ package durable
 
 import (
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 )
 
@@ -12,11 +14,14 @@ import (
 const syncEach = 64
 
 // A Batch writes many files and makes them durable together: none has its
-// name before all have their content on disk. It is not safe for concurrent
-// use.
+// name before all have their content on disk. [Batch.Add], [Batch.Settle] and
+// [Batch.Len] may be called from several goroutines at once, and nothing beside a Commit or a
+// Discard.
 type Batch struct {
 	tmp   string
+	mu    sync.Mutex // guards the lists, not the writing of files
 	files []staged
+	found map[string]bool // directories of files that are there already
 }
 
 type staged struct{ tmp, name string }
@@ -26,7 +31,11 @@ type staged struct{ tmp, name string }
 func NewBatch(tmp string) *Batch { return &Batch{tmp: tmp} }
 
 // Len returns the number of files added since the last commit.
-func (b *Batch) Len() int { return len(b.files) }
+func (b *Batch) Len() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.files)
+}
 
 // Add writes data to a temporary file that [Batch.Commit] will call name.
 func (b *Batch) Add(name string, data []byte, perm fs.FileMode) error {
@@ -34,8 +43,21 @@ func (b *Batch) Add(name string, data []byte, perm fs.FileMode) error {
 	if err != nil {
 		return err
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.files = append(b.files, staged{tmp, name})
 	return nil
+}
+
+// Settle makes Commit sync the name of a file that is there already: whoever
+// gave it may have been killed before it was durable.
+func (b *Batch) Settle(name string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.found == nil {
+		b.found = make(map[string]bool)
+	}
+	b.found[filepath.Dir(name)] = true
 }
 
 // Commit syncs the files, makes the directories they lack, renames them and
@@ -43,7 +65,7 @@ func (b *Batch) Add(name string, data []byte, perm fs.FileMode) error {
 // of them whole. The batch is empty afterwards.
 func (b *Batch) Commit() error {
 	defer b.Discard()
-	if len(b.files) == 0 {
+	if len(b.files)+len(b.found) == 0 {
 		return nil
 	}
 	tmps := make([]string, len(b.files))
@@ -70,6 +92,10 @@ func (b *Batch) rename() ([]string, error) {
 			dirs = append(dirs, dir)
 		}
 	}
+	for _, dir := range slices.Sorted(maps.Keys(b.found)) {
+		add(filepath.Dir(dir))
+		add(dir)
+	}
 	for _, f := range b.files {
 		dir := filepath.Dir(f.name)
 		if !seen[dir] {
@@ -80,6 +106,7 @@ func (b *Batch) rename() ([]string, error) {
 			for _, p := range parents {
 				add(p)
 			}
+			add(filepath.Dir(dir)) // who made dir may have been killed before it synced that
 			add(dir)
 		}
 		if err := os.Rename(f.tmp, f.name); err != nil {
@@ -94,15 +121,18 @@ func (b *Batch) Discard() {
 	for _, f := range b.files {
 		os.Remove(f.tmp) // fails, harmlessly, once the file is renamed
 	}
-	b.files = nil
+	b.files, b.found = nil, nil
 }
+
+// SyncDirs is [SyncDir] for many directories of the file system that holds dir.
+func SyncDirs(dir string, dirs []string) error { return syncAll(dir, dirs, SyncDir) }
 
 // syncAll syncs every name, or the file system that holds dir when there are
 // many. Several syncs run at once because a journalling file system then
 // writes its journal once for all of them.
 func syncAll(dir string, names []string, sync1 func(string) error) error {
 	if len(names) > syncEach {
-		if done, err := syncFS(dir); done || err != nil {
+		if done, err := SyncFS(dir); done || err != nil {
 			return err
 		}
 	}

@@ -70,11 +70,15 @@ func writeTemp(dir string, data []byte, perm fs.FileMode, sync bool) (string, er
 }
 
 // MkdirAll makes dir and the parents it lacks, and syncs every directory in
-// which it made one.
+// which it made one; that of dir also when dir is there, because whoever made
+// it may have been killed before that sync.
 func MkdirAll(dir string, perm fs.FileMode) error {
 	parents, err := mkdirAll(dir, perm)
 	if err != nil {
 		return err
+	}
+	if len(parents) == 0 {
+		parents = []string{filepath.Dir(dir)}
 	}
 	for _, p := range parents {
 		if err := SyncDir(p); err != nil {

@@ -2,7 +2,9 @@ package durable
 
 import (
 	"errors"
+	"io/fs"
 	"os"
+	"syscall"
 )
 
 // ErrLocked is returned by [TryLock] and [TryShared] when another holder has the lock.
@@ -27,6 +29,10 @@ func TryShared(name string) (*Lock, error) { return newLock(name, false, false) 
 
 func newLock(name string, exclusive, wait bool) (*Lock, error) {
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
+	if !exclusive && IsReadOnly(err) {
+		// A lock that others may share needs no right to write.
+		f, err = os.Open(name)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -35,6 +41,11 @@ func newLock(name string, exclusive, wait bool) (*Lock, error) {
 		return nil, err
 	}
 	return &Lock{f}, nil
+}
+
+// IsReadOnly reports whether err says that this process may not write there.
+func IsReadOnly(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
 }
 
 // Unlock lets the lock go.

@@ -21,8 +21,9 @@ func Data(f *os.File) error {
 	}
 }
 
-// syncFS syncs the file system that holds dir.
-func syncFS(dir string) (done bool, err error) {
+// SyncFS syncs the whole file system that holds dir, where the system has such a
+// call (Linux), and reports whether it did.
+func SyncFS(dir string) (done bool, err error) {
 	f, err := os.Open(dir)
 	if err != nil {
 		return false, err

@@ -7,5 +7,6 @@ import "os"
 // Data syncs f's content and length.
 func Data(f *os.File) error { return f.Sync() }
 
-// syncFS reports that there is no such call here.
-func syncFS(string) (done bool, err error) { return false, nil }
+// SyncFS reports that there is no such call here: every file and directory must
+// be synced by itself.
+func SyncFS(string) (done bool, err error) { return false, nil }

@@ -17,7 +17,7 @@ import (
 // bytes (the salt), the CRC-32C of both (big-endian), and frames.
 //
 //	offset  length
-//	     0       1  kind: 1 record, 2 blob, 3 execution, 4 synced
+//	     0       1  kind: 1 record, 2 blob, 3 execution, 4 synced, 5 attachment
 //	     1       4  length of the payload, big-endian
 //	     5       4  CRC-32C, big-endian
 //	     9          payload
@@ -45,6 +45,7 @@ const (
 	blobFrame      frameKind = 2
 	executionFrame frameKind = 3
 	syncedFrame    frameKind = 4
+	attachFrame    frameKind = 5
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -95,6 +96,9 @@ func newJournalReader(r io.Reader) (*journalReader, error) {
 	if _, err := io.ReadFull(j.r, h[:]); err != nil {
 		return nil, shortRead(err)
 	}
+	if h == [journalHeader]byte{} {
+		return nil, errBadFrame // never written, though what follows may be
+	}
 	sum := binary.BigEndian.Uint32(h[saltEnd:])
 	if string(h[:len(journalMagic)]) != journalMagic || crc32.Checksum(h[:saltEnd], castagnoli) != sum {
 		return nil, errNotJournal
@@ -117,7 +121,7 @@ func (j *journalReader) next() (frameKind, []byte, error) {
 		return 0, nil, shortRead(err)
 	}
 	length := binary.BigEndian.Uint32(h[1:])
-	if h[0] < byte(recordFrame) || h[0] > byte(syncedFrame) || length > maxPayload {
+	if h[0] < byte(recordFrame) || h[0] > byte(attachFrame) || length > maxPayload {
 		return 0, nil, errBadFrame
 	}
 	j.buf = append(j.buf[:0], h[:]...)
@@ -137,6 +141,27 @@ func shortRead(err error) error {
 		return errBadFrame
 	}
 	return err
+}
+
+// everSynced looks for a "synced" frame in a journal whose header is lost, so
+// that checksums do not help: one that names its own place, which it does when
+// it follows a sync.
+func everSynced(f *os.File) (bool, error) {
+	b, err := io.ReadAll(io.NewSectionReader(f, 0, 1<<40))
+	if err != nil {
+		return false, err
+	}
+	pattern := []byte{byte(syncedFrame), 0, 0, 0, 8}
+	for i := 0; ; i++ {
+		k := bytes.Index(b[i:], pattern)
+		if k < 0 || i+k+frameHeader+8 > len(b) {
+			return false, nil
+		}
+		i += k
+		if binary.BigEndian.Uint64(b[i+frameHeader:]) == uint64(i) {
+			return true, nil
+		}
+	}
 }
 
 // syncedBeyond looks in what follows the bad frame at offset bad for a

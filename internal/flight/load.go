@@ -1,6 +1,7 @@
 package flight
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -24,8 +25,9 @@ type Run struct {
 
 	// Of a run that is not sealed: what is known of it, and how many bytes
 	// at the end of its journal a crash has left unfinished.
-	State   store.State
-	Dropped int64
+	State    store.State
+	Dropped  int64
+	Attached [][]byte // the values of its attachments so far
 
 	st       *store.Store
 	inline   map[digest.Digest]place // blobs in the journal
@@ -159,6 +161,8 @@ func (run *Run) readJournal(j *journalReader) error {
 			run.Last = link.Last()
 		case blobFrame:
 			run.inline[digest.Of(payload)] = place{start + frameHeader, len(payload)}
+		case attachFrame:
+			run.Attached = append(run.Attached, bytes.Clone(payload))
 		case executionFrame:
 			run.complete = link.order.state == closed
 		}
@@ -171,14 +175,17 @@ func (run *Run) cutAt(f *os.File, j *journalReader) error {
 	if err != nil {
 		return err
 	}
+	var lost bool
 	if j.salt != nil {
-		lost, err := syncedBeyond(f, j.salt, j.off)
-		if err != nil {
-			return err
-		}
-		if lost {
-			return journalDamage(run.Dir, j.off, "bad frame before others that were on disk")
-		}
+		lost, err = syncedBeyond(f, j.salt, j.off)
+	} else {
+		lost, err = everSynced(f)
+	}
+	if err != nil {
+		return err
+	}
+	if lost {
+		return journalDamage(run.Dir, j.off, "bad frame before others that were on disk")
 	}
 	run.Dropped = st.Size() - j.off
 	return nil
@@ -203,6 +210,23 @@ func (run *Run) Blob(d digest.Digest) ([]byte, error) {
 		return nil, journalDamage(run.Dir, p.offset, "a blob has changed")
 	}
 	return b, nil
+}
+
+// Holds reports whether blob d is in the journal of a run that is not sealed:
+// such a run does not need the store's.
+func (run *Run) Holds(d digest.Digest) bool {
+	_, ok := run.inline[d]
+	return ok
+}
+
+// Manifest returns the freeze manifest that follows from the records of a
+// sealed run.
+func (run *Run) Manifest() ([]byte, error) {
+	var o order
+	for _, r := range run.Records {
+		o.note(r)
+	}
+	return o.manifest()
 }
 
 // Tail returns the lines of records that were written to the journal in dir

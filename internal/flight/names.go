@@ -4,12 +4,30 @@ import (
 	"fmt"
 
 	"github.com/coo-runtime/coo/internal/digest"
+	"github.com/coo-runtime/coo/internal/wire"
 )
 
 // A Name is a digest that a record gives, and what it stands for.
 type Name struct {
 	What   string // the record's member: req, ans, sha256, tree, …
 	Digest digest.Digest
+}
+
+// IsDoc reports whether the blob is a document that may name another.
+func (n Name) IsDoc() bool { return n.What == "req" || n.What == "ans" }
+
+// ParseDoc reads a request or answer document strictly. It calls body for the
+// blob that the document names in turn, if it does, and returns body's error.
+func ParseDoc(name Name, doc []byte, body func(digest.Digest) ([]byte, error)) error {
+	if name.What == "ans" {
+		_, err := wire.DecodeAnswer(doc, body)
+		return err
+	}
+	info, err := wire.ParseDoc(doc)
+	if err == nil && info.BodyDigest != nil {
+		_, err = body(*info.BodyDigest)
+	}
+	return err
 }
 
 // Names appends to dst every blob that r names, in the order of its members.

@@ -46,7 +46,7 @@ func withoutSync(t *testing.T, dir string) {
 	b := []byte("content")
 	_, put := st.Put(b)
 	_, add := st.AddRun(digest.Of(b), func(w io.Writer) error { _, err := w.Write(b); return err })
-	_, app := st.AppendExecution(store.Execution{}, nil)
+	_, app := st.AppendExecution(store.Execution{}, nil, nil)
 	_, large := r.Blob(make([]byte, maxInline+1))
 	for what, err := range map[string]error{"Put": put, "AddRun": add, "AppendExecution": app, "Blob": large} {
 		if !errors.Is(err, unix.EIO) {

@@ -55,6 +55,7 @@ type Recorder struct {
 	name  string // of the directory in open/
 	state store.State
 	lock  *durable.Lock
+	use   func() // lets the store's blobs go: until then those it has stay
 	f     *os.File
 	obs   *os.File
 
@@ -65,7 +66,8 @@ type Recorder struct {
 	synced int64  // up to where the journal is on disk
 	marked int64  // up to where a frame in the journal says so
 	blobs  map[digest.Digest]struct{}
-	names  []Name // scratch
+	found  []digest.Digest // were in the store, perhaps not durably
+	names  []Name          // scratch
 
 	observations store.Observations
 	obsBuf       []byte
@@ -77,12 +79,17 @@ func Create(st *store.Store, name string) (*Recorder, error) {
 	if err := st.Sweep(); err != nil {
 		return nil, err
 	}
-	open, lock, err := st.NewOpen()
+	use, err := st.Use()
 	if err != nil {
 		return nil, err
 	}
+	open, lock, err := st.NewOpen()
+	if err != nil {
+		use()
+		return nil, err
+	}
 	r := &Recorder{
-		st: st, name: open, lock: lock,
+		st: st, name: open, lock: lock, use: use,
 		state: store.State{Name: name, Started: now()},
 		blobs: make(map[digest.Digest]struct{}),
 	}
@@ -162,6 +169,7 @@ func (r *Recorder) has(d digest.Digest) bool {
 		return false
 	}
 	r.blobs[d] = struct{}{}
+	r.found = append(r.found, d)
 	return true
 }
 
@@ -220,6 +228,23 @@ func (r *Recorder) Observe(v any) error {
 	return r.pushFull()
 }
 
+// Attach keeps a canonical value with the run, in a chain of its own: it is
+// checked by verify, and no part of the run's identity. It is as durable as
+// the records around it.
+func (r *Recorder) Attach(v any) error {
+	if r.err != nil {
+		return r.err
+	}
+	b, err := canon.Marshal(v)
+	if err != nil {
+		return err
+	}
+	start := r.openFrame()
+	r.buf = append(r.buf, b...)
+	r.closeFrame(attachFrame, start)
+	return r.pushFull()
+}
+
 func (r *Recorder) pushFull() error {
 	if len(r.buf)+len(r.obsBuf) < pushAt {
 		return nil
@@ -263,6 +288,12 @@ func (r *Recorder) Flush() error {
 		if err := r.syncDirs(); err != nil {
 			return r.fail(err)
 		}
+	}
+	if len(r.found) > 0 {
+		if err := r.st.Settle(r.found); err != nil {
+			return r.fail(err)
+		}
+		r.found = nil
 	}
 	if err := durable.Data(r.f); err != nil {
 		return r.fail(err)
@@ -313,4 +344,5 @@ func (r *Recorder) close() {
 		r.obs.Close()
 	}
 	r.lock.Unlock()
+	r.use()
 }

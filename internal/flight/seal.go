@@ -1,6 +1,7 @@
 package flight
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -44,7 +45,9 @@ func (r *Recorder) Seal(f SealFields, e store.Execution) (*Sealed, error) {
 	}
 	r.close()
 	r.err = errOver
-	return sealed, r.st.DropOpen(r.Dir())
+	// The run is sealed. What cannot be dropped now, the next coo drops.
+	_ = r.st.DropOpen(r.Dir())
+	return sealed, nil
 }
 
 // appendSeal completes the journal and makes it durable.
@@ -105,6 +108,7 @@ func finish(st *store.Store, dir string) (*Sealed, error) {
 	}
 	defer batch.Discard()
 	var e store.Execution
+	var attachments [][]byte
 	err = eachFrame(st, dir, func(kind frameKind, payload []byte) error {
 		switch kind {
 		case blobFrame:
@@ -112,6 +116,8 @@ func finish(st *store.Store, dir string) (*Sealed, error) {
 			return err
 		case executionFrame:
 			return canon.Unmarshal(payload, &e)
+		case attachFrame:
+			attachments = append(attachments, bytes.Clone(payload))
 		}
 		return nil
 	})
@@ -143,23 +149,20 @@ func finish(st *store.Store, dir string) (*Sealed, error) {
 	if err != nil {
 		return nil, err
 	}
-	n, err := st.AppendExecution(e, values)
+	n, err := st.AppendExecution(e, values, attachments)
 	if err != nil {
 		return nil, err
 	}
 	return &Sealed{ID: e.Run, N: n, New: created}, nil
 }
 
-// openObservations reads what a run in open/ has observed; a torn end is left out.
+// openObservations reads what a run in open/ has observed, as far as a crash has left it.
 func openObservations(st *store.Store, dir string) ([][]byte, error) {
 	b, err := os.ReadFile(st.Path(dir + "/" + observationsFile))
-	if err != nil {
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
 	values, _, err := store.ParseObservations(b, true)
-	if d, ok := errors.AsType[*store.DamageError](err); ok {
-		d.Path = dir + "/" + observationsFile
-	}
 	return values, err
 }
 
@@ -194,6 +197,9 @@ func eachFrame(st *store.Store, dir string, do func(frameKind, []byte) error) er
 // whose journal is complete. Runs in progress and incomplete runs are left
 // alone. It returns what it has sealed.
 func Recover(st *store.Store) ([]Sealed, error) {
+	if err := dropSealed(st); err != nil {
+		return nil, err
+	}
 	open, err := st.OpenRuns()
 	if err != nil {
 		return nil, err
@@ -214,6 +220,42 @@ func Recover(st *store.Store) ([]Sealed, error) {
 	return out, nil
 }
 
+// dropSealed drops what is left in open/ of runs that are listed: a crash came
+// while it was dropped, and there may be any part of it.
+func dropSealed(st *store.Store) error {
+	entries, err := os.ReadDir(st.Path("open"))
+	if err != nil || len(entries) == 0 {
+		return err
+	}
+	executions, err := st.Executions()
+	if err != nil {
+		return err
+	}
+	listed := make(map[string]bool, len(executions))
+	for _, e := range executions {
+		listed[e.Open] = true
+	}
+	for _, e := range entries {
+		if !listed[e.Name()] {
+			continue
+		}
+		dir := "open/" + e.Name()
+		lock, err := durable.TryLock(st.Path(dir + "/lock"))
+		if errors.Is(err, durable.ErrLocked) || errors.Is(err, os.ErrNotExist) {
+			continue // its own process is about to
+		}
+		if err != nil {
+			return err
+		}
+		err = st.DropOpen(dir)
+		lock.Unlock()
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
 func recoverOne(st *store.Store, dir string) (*Sealed, error) {
 	lock, err := durable.TryLock(st.Path(path.Join(dir, "lock")))
 	if errors.Is(err, durable.ErrLocked) || errors.Is(err, os.ErrNotExist) {
@@ -230,6 +272,11 @@ func recoverOne(st *store.Store, dir string) (*Sealed, error) {
 	s, err := finish(st, dir)
 	lock.Unlock()
 	if err != nil {
+		// Its own process lets the lock go before it removes the directory:
+		// then everything was done already.
+		if _, gone := os.Stat(st.Path(dir)); errors.Is(gone, os.ErrNotExist) {
+			return nil, nil
+		}
 		return nil, err
 	}
 	return s, st.DropOpen(dir)

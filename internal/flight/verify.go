@@ -7,7 +7,6 @@ import (
 
 	"github.com/coo-runtime/coo/internal/digest"
 	"github.com/coo-runtime/coo/internal/store"
-	"github.com/coo-runtime/coo/internal/wire"
 )
 
 // A Report says what a verification has checked.
@@ -36,7 +35,7 @@ func Verify(st *store.Store, id digest.Digest) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := onlyFlight(st, run.Dir); err != nil {
+	if err := CheckDir(st, id); err != nil {
 		return nil, err
 	}
 	rep := &Report{ID: id, Root: run.Seal.Root, Freeze: run.Seal.Freeze, Files: 1}
@@ -63,6 +62,9 @@ func checkExecutions(st *store.Store, rep *Report) error {
 		if _, err := st.Observations(e); err != nil {
 			return err
 		}
+		if _, err := st.Attachments(e); err != nil {
+			return err
+		}
 		rep.Executions++
 	}
 	return nil
@@ -85,8 +87,9 @@ func VerifyOpen(st *store.Store, dir string) (*Report, error) {
 	return rep, nil
 }
 
-// onlyFlight reports a file that has no business in a run's directory.
-func onlyFlight(st *store.Store, dir string) error {
+// CheckDir reports a file that has no business in the directory of run id.
+func CheckDir(st *store.Store, id digest.Digest) error {
+	dir := "runs/" + id.String()
 	entries, err := os.ReadDir(st.Path(dir))
 	if err != nil {
 		return err
@@ -128,7 +131,7 @@ func (run *Run) eachBlob(visit visitor) error {
 	for i, rec := range run.Records {
 		names = Names(names[:0], rec)
 		for _, name := range names {
-			isDoc := (name.What == "req" || name.What == "ans") && !parsed[name]
+			isDoc := name.IsDoc() && !parsed[name]
 			if seen[name.Digest] && !isDoc {
 				continue
 			}
@@ -158,19 +161,10 @@ func (run *Run) eachBlob(visit visitor) error {
 // the blob it names, if it does.
 func (run *Run) checkDoc(n int64, name Name, doc []byte, body func(digest.Digest) ([]byte, error)) error {
 	var bodyErr error
-	get := func(d digest.Digest) (b []byte, err error) {
+	err := ParseDoc(name, doc, func(d digest.Digest) (b []byte, err error) {
 		b, bodyErr = body(d)
 		return b, bodyErr
-	}
-	var err error
-	if name.What == "ans" {
-		_, err = wire.DecodeAnswer(doc, get)
-	} else {
-		var info *wire.DocInfo
-		if info, err = wire.ParseDoc(doc); err == nil && info.BodyDigest != nil {
-			_, err = get(*info.BodyDigest)
-		}
-	}
+	})
 	if err == nil || bodyErr != nil {
 		return bodyErr // of the body, not of the document that names it
 	}

@@ -2,9 +2,9 @@ package store
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/coo-runtime/coo/internal/digest"
 	"github.com/coo-runtime/coo/internal/durable"
@@ -16,10 +16,51 @@ func BlobPath(d digest.Digest) string {
 	return "blobs/sha256/" + s[:2] + "/" + s
 }
 
-// Has reports whether the store has a blob called d. It does not read it.
-func (s *Store) Has(d digest.Digest) bool {
-	_, err := os.Lstat(s.Path(BlobPath(d)))
-	return err == nil
+// Has reports whether the store has the files of a blob called d, those of
+// its pieces included. It does not check them. The answer holds for as long as
+// the process uses the store ([Store.Use]). That a blob is there says nothing
+// of blobs that its content names.
+func (s *Store) Has(d digest.Digest) bool { return s.has(d, 2) }
+
+// has looks at lists down to a depth: a long content is a list of parts, which
+// are lists of pieces, and there is nothing deeper.
+func (s *Store) has(d digest.Digest, depth int) bool {
+	fi, err := os.Lstat(s.Path(BlobPath(d)))
+	if err != nil {
+		return false
+	}
+	// Only what has the size of a list can be one: digests, of a long content
+	// after eight bytes.
+	if list := fi.Size() - overhead; list < 2*digest.Size || list%digest.Size != 0 && list%digest.Size != 8 {
+		return true
+	}
+	if depth == 0 {
+		return true
+	}
+	parts, err := s.Pieces(d)
+	if err != nil {
+		return true // damaged, which is for verification to tell
+	}
+	for _, p := range parts {
+		if !s.has(p, depth-1) {
+			return false
+		}
+	}
+	return true
+}
+
+// Settle makes durable that the store has the blobs, which it is known to have:
+// another process may have given them their names and not synced those yet.
+func (s *Store) Settle(blobs []digest.Digest) error {
+	dirs := []string{s.Path("blobs/sha256")}
+	seen := make(map[string]bool)
+	for _, d := range blobs {
+		if dir := filepath.Dir(s.Path(BlobPath(d))); !seen[dir] {
+			seen[dir] = true
+			dirs = append(dirs, dir)
+		}
+	}
+	return durable.SyncDirs(s.Path("tmp"), dirs)
 }
 
 // Put stores b durably and returns its digest. A blob that is there already
@@ -39,7 +80,8 @@ func (s *Store) Put(b []byte) (digest.Digest, error) {
 }
 
 // Get returns the content of blob d after checking every stored byte. What
-// is missing or wrong is a [*DamageError].
+// is missing or wrong is a [*DamageError], and so is a content above [MaxBlob],
+// which [Store.GetReader] reads.
 func (s *Store) Get(d digest.Digest) ([]byte, error) {
 	return s.get(d, nil)
 }
@@ -56,6 +98,9 @@ func (s *Store) get(d digest.Digest, visit func(string, int64)) ([]byte, error) 
 		return nil, err
 	}
 	var b []byte
+	if m == long {
+		return nil, damaged(d, bad(len(magic), "a content above %d bytes, too long to be held at once", MaxBlob))
+	}
 	if m == pieces {
 		b, err = s.join(d, size, payload, visit)
 	} else {
@@ -143,79 +188,4 @@ func damaged(d digest.Digest, err error) error {
 		return e
 	}
 	return err
-}
-
-// A Batch stores many blobs that become durable together. It is not safe
-// for concurrent use.
-type Batch struct {
-	s    *Store
-	out  *durable.Batch
-	seen map[digest.Digest]struct{}
-	done func()
-}
-
-// NewBatch returns an empty batch. It ends with Commit or Discard.
-func (s *Store) NewBatch() (*Batch, error) {
-	done, err := s.writing()
-	if err != nil {
-		return nil, err
-	}
-	return &Batch{s, durable.NewBatch(s.Path("tmp")), make(map[digest.Digest]struct{}), done}, nil
-}
-
-// Put stages b, unless the store or the batch has it, and returns its digest.
-func (t *Batch) Put(b []byte) (digest.Digest, error) {
-	if len(b) > MaxBlob {
-		return digest.Digest{}, fmt.Errorf("blob of %d bytes: limit is %d", len(b), MaxBlob)
-	}
-	d := digest.Of(b)
-	if t.has(d) {
-		return d, nil
-	}
-	if len(b) <= wholeBlob {
-		return d, t.add(d, t.s.codec.encodeSingle(b))
-	}
-	parts := split(b)
-	if len(parts) == 1 {
-		return d, t.add(d, t.s.codec.encodeSingle(b))
-	}
-	list := make([]byte, 0, len(parts)*digest.Size)
-	for _, p := range parts {
-		pd := digest.Of(p)
-		list = append(list, pd[:]...)
-		if t.has(pd) {
-			continue
-		}
-		if err := t.add(pd, t.s.codec.encodeSingle(p)); err != nil {
-			return d, err
-		}
-	}
-	return d, t.add(d, seal(pieces, len(b), list))
-}
-
-func (t *Batch) has(d digest.Digest) bool {
-	if _, ok := t.seen[d]; ok {
-		return true
-	}
-	return t.s.Has(d)
-}
-
-func (t *Batch) add(d digest.Digest, container []byte) error {
-	t.seen[d] = struct{}{}
-	return t.out.Add(t.s.Path(BlobPath(d)), container, 0o644)
-}
-
-// Commit makes every staged blob durable. The batch is over.
-func (t *Batch) Commit() error {
-	defer t.Discard()
-	return t.out.Commit()
-}
-
-// Discard removes what was staged and not committed. It may be called twice.
-func (t *Batch) Discard() {
-	t.out.Discard()
-	if t.done != nil {
-		t.done()
-		t.done = nil
-	}
 }

@@ -296,3 +296,30 @@ func TestDocsShowAContainer(t *testing.T) {
 		}
 	}
 }
+
+// A list whose pieces have no names would be taken for its content.
+func TestListComesAfterItsPieces(t *testing.T) {
+	s := newStore(t)
+	b := random(100_000, 9)
+	parts := split(b)
+	last := s.Path(BlobPath(digest.Of(parts[len(parts)-1])))
+	if err := os.WriteFile(filepath.Dir(last), nil, 0o644); err != nil { // in the way of its directory
+		t.Fatal(err)
+	}
+	if _, err := s.Put(b); err == nil {
+		t.Fatal("Put = nil, want the error of a piece")
+	}
+	if s.Has(digest.Of(b)) {
+		t.Error("the list has its name, and one of its pieces has none")
+	}
+	if err := os.Remove(filepath.Dir(last)); err != nil {
+		t.Fatal(err)
+	}
+	d, err := s.Put(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Get(d); err != nil || !bytes.Equal(got, b) {
+		t.Errorf("Get after a second Put = %d bytes, %v", len(got), err)
+	}
+}

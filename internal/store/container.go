@@ -5,20 +5,22 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"runtime"
 	"sync"
 
 	"github.com/coo-runtime/coo/internal/digest"
 	"github.com/klauspost/compress/zstd"
 )
 
-// MaxBlob is the length of the largest blob, 1 GiB.
+// MaxBlob is the length of the largest content that is held at once, 1 GiB. A
+// longer one is stored as a list of parts of that length.
 const MaxBlob = 1 << 30
 
 // A container is the stored form of a blob:
 //
 //	offset  length
 //	     0      10  magic "coo.blob/0"
-//	    10       1  method: '=' plain, 'z' zstd, 'p' pieces
+//	    10       1  method: '=' plain, 'z' zstd, 'p' pieces, 'l' long
 //	    11       1  newline
 //	    12       4  length of the plain content, big-endian
 //	    16       4  length of the payload, big-endian
@@ -36,6 +38,7 @@ const (
 	plain  method = '='
 	packed method = 'z' // one zstd frame of at most maxSingle plain bytes
 	pieces method = 'p' // 32 bytes a piece: digests of blobs that are not lists
+	long   method = 'l' // 8 bytes, the length; 32 bytes a part: digests of blobs that are not long
 )
 
 // maxSingle is the longest content that is stored in one container; it
@@ -52,7 +55,7 @@ type codec struct {
 func newCodec() *codec {
 	return &codec{
 		enc: sync.OnceValue(func() *zstd.Encoder {
-			e, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false),
+			e, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(runtime.GOMAXPROCS(0)), zstd.WithEncoderCRC(false),
 				zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithWindowSize(maxSingle), zstd.WithLowerEncoderMem(true))
 			if err != nil {
 				panic("store: internal error: " + err.Error())
@@ -60,7 +63,7 @@ func newCodec() *codec {
 			return e
 		}),
 		dec: sync.OnceValue(func() *zstd.Decoder {
-			d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxSingle),
+			d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(runtime.GOMAXPROCS(0)), zstd.WithDecoderMaxMemory(maxSingle),
 				zstd.WithDecoderMaxWindow(maxSingle), zstd.IgnoreChecksum(true))
 			if err != nil {
 				panic("store: internal error: " + err.Error())
@@ -121,7 +124,7 @@ func unseal(b []byte) (m method, size int, payload []byte, err error) {
 	switch {
 	case string(b[:len(magic)]) != magic:
 		return 0, 0, nil, bad(0, "not a blob container")
-	case m != plain && m != packed && m != pieces || b[11] != '\n':
+	case m != plain && m != packed && m != pieces && m != long || b[11] != '\n':
 		return 0, 0, nil, bad(len(magic), "unknown method")
 	case length != len(b)-overhead:
 		return 0, 0, nil, bad(min(len(b), overhead+length), "payload of %d bytes, want %d", len(b)-overhead, length)
@@ -133,7 +136,7 @@ func unseal(b []byte) (m method, size int, payload []byte, err error) {
 
 // decodeSingle returns the content of a container that is not a list.
 func (c *codec) decodeSingle(m method, size int, payload []byte) ([]byte, error) {
-	if m == pieces {
+	if m == pieces || m == long {
 		return nil, bad(len(magic), "a list of pieces where a piece is expected")
 	}
 	if size > maxSingle {
@@ -150,6 +153,25 @@ func (c *codec) decodeSingle(m method, size int, payload []byte) ([]byte, error)
 		return nil, bad(12, "content of %d bytes, want %d", len(payload), size)
 	}
 	return payload, nil
+}
+
+// decodeLong returns the length and the parts in the payload of a long content.
+// The length in the header is too short for it and is zero.
+func decodeLong(header int, payload []byte) (size int64, parts []digest.Digest, err error) {
+	if header != 0 {
+		return 0, nil, bad(12, "a length of %d in the header of a list of parts", header)
+	}
+	if len(payload) < 8+2*digest.Size || len(payload)%digest.Size != 8 {
+		return 0, nil, bad(16, "a list of parts of %d bytes", len(payload))
+	}
+	n := binary.BigEndian.Uint64(payload)
+	if payload = payload[8:]; n > MaxLong || n > uint64(len(payload)/digest.Size)*MaxBlob {
+		return 0, nil, bad(overhead, "content of %d bytes in %d parts", n, len(payload)/digest.Size)
+	}
+	for ; len(payload) > 0; payload = payload[digest.Size:] {
+		parts = append(parts, digest.Digest(payload[:digest.Size]))
+	}
+	return int64(n), parts, nil
 }
 
 // decodeList returns the digests in the payload of a list.

@@ -30,6 +30,9 @@ type Execution struct {
 	// Open is the name its directory had in open/, by which an interrupted
 	// sealing knows its execution again.
 	Open string `json:"open"`
+	// Attached is the SHA-256 of the last line of its attachments; absent
+	// when it has none.
+	Attached *digest.Digest `json:"attached,omitempty"`
 	// Head is the SHA-256 of the last line of its observations; absent in
 	// the first line of that file, which is this same object.
 	Head *digest.Digest `json:"head,omitempty"`
@@ -41,12 +44,16 @@ func observationsFile(n int64) string {
 	return "executions/" + strconv.FormatInt(n, 10) + "/observations.jsonl"
 }
 
-// AppendExecution numbers an execution, stores its observations (canonical
-// values) as executions/<n>/observations.jsonl and then adds its line to
-// executions.jsonl, durably. The fields N and Head are set here. An execution
+func attachmentsFile(n int64) string {
+	return "executions/" + strconv.FormatInt(n, 10) + "/attachments.jsonl"
+}
+
+// AppendExecution numbers an execution, stores its observations and its
+// attachments (canonical values) in executions/<n> and then adds its line to
+// executions.jsonl, durably. The fields N, Attached and Head are set here. An execution
 // with the same name Open that is in the list already is left alone, and its
 // number returned.
-func (s *Store) AppendExecution(e Execution, observations [][]byte) (n int64, err error) {
+func (s *Store) AppendExecution(e Execution, observations, attachments [][]byte) (n int64, err error) {
 	l, err := durable.Exclusive(s.Path("locks/executions"))
 	if err != nil {
 		return 0, err
@@ -62,49 +69,61 @@ func (s *Store) AppendExecution(e Execution, observations [][]byte) (n int64, er
 	}
 	for _, k := range known {
 		if e.Open != "" && k.Open == e.Open {
-			return k.N, nil
+			return k.N, s.settleList()
 		}
 	}
-	e.N, e.Head = 1, nil
+	e.N, e.Head, e.Attached = 1, nil, nil
 	if len(known) > 0 {
 		e.N = known[len(known)-1].N + 1
 	}
-	head, err := s.writeObservations(e, observations)
+	attached, last := chained(attachments)
+	if len(attachments) > 0 {
+		e.Attached = &last
+	}
+	first, err := canon.Marshal(e)
 	if err != nil {
+		return 0, err
+	}
+	observed, head := chained(append([][]byte{first}, observations...))
+	if err := s.writeExecution(e.N, observed, attached); err != nil {
 		return 0, err
 	}
 	e.Head = &head
 	return e.N, s.appendLine(e, size)
 }
 
-// writeObservations makes the directory of execution e, whole or not at all.
-func (s *Store) writeObservations(e Execution, values [][]byte) (digest.Digest, error) {
-	first, err := canon.Marshal(e)
-	if err != nil {
-		return digest.Digest{}, err
-	}
+// chained returns values as the lines of an observation file, and the digest
+// of the last.
+func chained(values [][]byte) ([]byte, digest.Digest) {
 	var o Observations
-	out := o.Append(nil, first)
+	var out []byte
 	for _, v := range values {
 		out = o.Append(out, v)
 	}
+	return out, o.Head()
+}
+
+// writeExecution makes the directory of execution n, whole or not at all.
+func (s *Store) writeExecution(n int64, observed, attached []byte) error {
 	done, err := s.writing()
 	if err != nil {
-		return digest.Digest{}, err
+		return err
 	}
 	defer done()
 	tmp, err := s.tempDir()
 	if err != nil {
-		return digest.Digest{}, err
+		return err
 	}
 	defer os.RemoveAll(tmp) // fails, harmlessly, once it is renamed
-	if err := durable.WriteFile(filepath.Join(tmp, "observations.jsonl"), out, 0o644); err != nil {
-		return digest.Digest{}, err
+	if err := durable.WriteFile(filepath.Join(tmp, "observations.jsonl"), observed, 0o644); err != nil {
+		return err
 	}
-	if err := publish(tmp, s.Path("executions/"+strconv.FormatInt(e.N, 10))); err != nil {
-		return digest.Digest{}, err
+	if len(attached) > 0 {
+		if err := durable.WriteFile(filepath.Join(tmp, "attachments.jsonl"), attached, 0o644); err != nil {
+			return err
+		}
 	}
-	return o.Head(), nil
+	return publish(tmp, s.Path("executions/"+strconv.FormatInt(n, 10)))
 }
 
 // publish gives a directory that was made in tmp its name.
@@ -146,6 +165,20 @@ func (s *Store) appendLine(e Execution, size int64) error {
 	return nil
 }
 
+// settleList makes the list durable, which another process may have written and
+// not synced.
+func (s *Store) settleList() error {
+	f, err := os.OpenFile(s.Path(executionsFile), os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	return durable.SyncDir(s.dir)
+}
+
 // adopt adds to the list the executions that have a directory with a number
 // after the last listed one.
 func (s *Store) adopt(known []Execution, size int64) ([]Execution, int64, error) {
@@ -163,6 +196,9 @@ func (s *Store) adopt(known []Execution, size int64) ([]Execution, int64, error)
 		}
 		e, err := s.executionOf(n)
 		if err != nil {
+			return nil, 0, err
+		}
+		if err := durable.SyncDir(s.Path("executions")); err != nil {
 			return nil, 0, err
 		}
 		if err := s.appendLine(e, size); err != nil {
@@ -248,7 +284,9 @@ func (s *Store) rebuild() error {
 }
 
 // readExecutions returns the listed executions and the length of their whole
-// lines; what follows the last newline was never finished.
+// lines. What follows the last newline was never finished, nor was a last line
+// with zeros in it: a power cut can leave the end of a write without its
+// beginning.
 func (s *Store) readExecutions() ([]Execution, int64, error) {
 	b, err := os.ReadFile(s.Path(executionsFile))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -265,6 +303,9 @@ func (s *Store) readExecutions() ([]Execution, int64, error) {
 			err = errors.New("no head")
 		case err == nil && len(es) > 0 && e.N <= es[len(es)-1].N:
 			err = fmt.Errorf("number %d out of order", e.N)
+		}
+		if err != nil && offset+len(line) == len(b) && bytes.IndexByte(line, 0) >= 0 {
+			break
 		}
 		if err != nil {
 			return nil, 0, &DamageError{

@@ -23,7 +23,7 @@ func seedRun(t testing.TB, s *Store, text string) digest.Digest {
 func appendN(t *testing.T, s *Store, n int) {
 	t.Helper()
 	for range n {
-		if _, err := s.AppendExecution(Execution{Run: digest.Of(nil), Name: "m.star", Outcome: "ok"}, [][]byte{[]byte(`{"at":1}`)}); err != nil {
+		if _, err := s.AppendExecution(Execution{Run: digest.Of(nil), Name: "m.star", Outcome: "ok"}, [][]byte{[]byte(`{"at":1}`)}, [][]byte{[]byte(`{"tree":1}`)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -44,13 +44,17 @@ func TestExecutionsAreNumbered(t *testing.T) {
 		if err != nil || len(values) != 2 || string(values[1]) != `{"at":1}` {
 			t.Errorf("Observations(%d) = %q, %v", e.N, values, err)
 		}
+		values, err = s.Attachments(e)
+		if err != nil || len(values) != 1 || string(values[0]) != `{"tree":1}` {
+			t.Errorf("Attachments(%d) = %q, %v", e.N, values, err)
+		}
 	}
 }
 
 func TestSameOpenIsOneExecution(t *testing.T) {
 	s := newStore(t)
 	for range 2 {
-		if n, err := s.AppendExecution(Execution{Open: "abc"}, nil); err != nil || n != 1 {
+		if n, err := s.AppendExecution(Execution{Open: "abc"}, nil, nil); err != nil || n != 1 {
 			t.Errorf("AppendExecution = %d, %v, want 1", n, err)
 		}
 	}
@@ -190,4 +194,87 @@ func FuzzObservations(f *testing.F) {
 			t.Errorf("parsed and written again: %q, want %q", again, b)
 		}
 	})
+}
+
+// Every changed bit of an execution's attachments is found, and so are
+// attachments that are gone or that nobody attached.
+func TestChangedAttachmentsAreFound(t *testing.T) {
+	s := newStore(t)
+	appendN(t, s, 1)
+	es, err := s.Executions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := s.Path(attachmentsFile(1))
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range len(whole) * 8 {
+		b := bytes.Clone(whole)
+		b[i/8] ^= 1 << (i % 8)
+		if err := os.WriteFile(path, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Attachments(es[0]); err == nil {
+			t.Fatalf("bit %d of the attachments changed, and nobody noticed", i)
+		}
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Attachments(es[0]); err == nil {
+		t.Error("the attachments are gone, and nobody noticed")
+	}
+	if err := os.WriteFile(path, whole, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	es[0].Attached = nil
+	if _, err := s.Attachments(es[0]); err == nil {
+		t.Error("attachments that the execution does not have, and nobody noticed")
+	}
+}
+
+// A power cut can keep the end of a line and lose its beginning.
+func TestListWithAHoleIsMended(t *testing.T) {
+	s := newStore(t)
+	appendN(t, s, 3)
+	path := s.Path(executionsFile)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		line   int
+		listed int // -1: damage
+	}{{2, 2}, {1, -1}} {
+		b := bytes.Clone(whole)
+		start := 0
+		for range c.line {
+			start += bytes.IndexByte(b[start:], '\n') + 1
+		}
+		clear(b[start : start+100])
+		if err := os.WriteFile(path, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		es, err := s.Executions()
+		if c.listed < 0 {
+			if _, ok := errors.AsType[*DamageError](err); !ok {
+				t.Errorf("zeros in line %d: Executions = %d, %v, want damage", c.line, len(es), err)
+			}
+			continue
+		}
+		if err != nil || len(es) != c.listed {
+			t.Errorf("zeros in line %d: Executions = %d, %v, want %d", c.line, len(es), err, c.listed)
+		}
+	}
+	b := bytes.Clone(whole)
+	clear(b[len(b)-50 : len(b)-1])
+	if err := os.WriteFile(path, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	appendN(t, s, 1)
+	if b, err := os.ReadFile(path); err != nil || !bytes.HasPrefix(b, whole) {
+		t.Errorf("after the next execution the list is %q, %v", b, err)
+	}
 }

@@ -43,18 +43,21 @@ func (o *Observations) prefix() string {
 }
 
 // ParseObservations returns the values of an observation file and the digest
-// of its last line. When torn is allowed, an unfinished last line is left out.
+// of its last line. When torn is allowed, the values end at the first line that
+// does not follow from the one before: a crash may leave anything in a file
+// that was never synced.
 func ParseObservations(b []byte, torn bool) (values [][]byte, head digest.Digest, err error) {
 	var o Observations
 	offset := 0
 	for line := range bytes.Lines(b) {
 		text, whole := bytes.CutSuffix(line, []byte("\n"))
-		if !whole && torn {
-			break
-		}
 		v, ok := bytes.CutPrefix(text, []byte(o.prefix()))
 		v, end := bytes.CutSuffix(v, []byte("}"))
-		if !whole || !ok || !end || !json.Valid(v) {
+		good := whole && ok && end && json.Valid(v)
+		if !good && torn {
+			break
+		}
+		if !good {
 			return nil, head, &DamageError{Record: o.n, Offset: int64(offset), What: "does not follow from the line before"}
 		}
 		o.Append(nil, v)
@@ -85,6 +88,32 @@ func (s *Store) Observations(e Execution) ([][]byte, error) {
 	}
 	if len(values) == 0 || !bytes.Equal(values[0], facts) {
 		return nil, damage(0, "not what the list of executions says")
+	}
+	return values, nil
+}
+
+// Attachments returns the values attached to execution e of the list, after
+// checking their chain and that its end is what the execution says.
+func (s *Store) Attachments(e Execution) ([][]byte, error) {
+	name := attachmentsFile(e.N)
+	b, err := os.ReadFile(s.Path(name))
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && e.Attached == nil:
+		return nil, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, &DamageError{Path: name, Record: -1, What: "missing", Err: fs.ErrNotExist}
+	case err != nil:
+		return nil, err
+	}
+	values, head, err := ParseObservations(b, false)
+	if d, ok := errors.AsType[*DamageError](err); ok {
+		d.Path = name
+	}
+	if err != nil {
+		return nil, err
+	}
+	if e.Attached == nil || *e.Attached != head {
+		return nil, &DamageError{Path: name, Record: int64(len(values) - 1), What: fmt.Sprintf("last line is %s, the execution has another", head.Short())}
 	}
 	return values, nil
 }

@@ -62,7 +62,7 @@ func work(dir string) error {
 		if _, err := s.AddRun(id, func(w io.Writer) error { _, err := io.WriteString(w, "run\n"); return err }); err != nil {
 			return err
 		}
-		n, err := s.AppendExecution(Execution{Run: id, Name: "m"}, [][]byte{[]byte(strconv.Itoa(os.Getpid()))})
+		n, err := s.AppendExecution(Execution{Run: id, Name: "m"}, [][]byte{[]byte(strconv.Itoa(os.Getpid()))}, nil)
 		if err != nil {
 			return err
 		}

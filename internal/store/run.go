@@ -41,11 +41,17 @@ func (s *Store) AddRun(id digest.Digest, write func(w io.Writer) error) (created
 		return false, err
 	}
 	final := s.Path("runs/" + id.String())
-	err = publish(tmp, final)
-	if _, statErr := os.Stat(final); err == nil || statErr != nil {
-		return err == nil, err
+	if _, err := os.Stat(final); err != nil {
+		err := publish(tmp, final)
+		if err == nil || !errors.Is(err, os.ErrExist) {
+			return err == nil, err
+		}
 	}
-	return false, sameFile(name, filepath.Join(final, FlightFile), RunPath(id))
+	if err := sameFile(name, filepath.Join(final, FlightFile), RunPath(id)); err != nil {
+		return false, err
+	}
+	// Whoever published it may have been killed before it synced the name.
+	return false, durable.SyncDir(s.Path("runs"))
 }
 
 func writeSynced(name string, write func(w io.Writer) error) error {

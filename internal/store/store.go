@@ -19,7 +19,8 @@
 //
 // Any number of processes may use a store at once. Blobs and runs are
 // written under temporary names, synced and renamed; two writers of one blob
-// write the same bytes. Only the list of executions is locked.
+// write the same bytes. Only the list of executions is locked, and what
+// removes blobs is alone with the store ([Store.Use], [Store.Alone]).
 package store
 
 import (
@@ -75,7 +76,7 @@ func (e *DamageError) Error() string {
 // Unwrap returns the cause that callers may ask for.
 func (e *DamageError) Unwrap() error { return e.Err }
 
-var subdirectories = []string{"blobs/sha256", "runs", "executions", "open", "tmp", "locks"}
+var subdirectories = []string{".", "blobs/sha256", "runs", "executions", "open", "tmp", "locks"}
 
 // Init makes the store dir/.coo, durably, and reports whether it was new. An
 // existing one is opened.
@@ -90,6 +91,12 @@ func Init(dir string) (s *Store, created bool, err error) {
 			return nil, false, err
 		}
 	}
+	// Whoever collects takes temporary files for leftovers.
+	use, err := (&Store{dir: root}).Use()
+	if err != nil {
+		return nil, false, err
+	}
+	defer use()
 	// The format comes last: what has one is complete.
 	for _, f := range [][2]string{{".gitignore", "*\n"}, {"format", Format + "\n"}} {
 		if err := durable.WriteFile(filepath.Join(root, f[0]), []byte(f[1]), 0o644); err != nil {
@@ -114,14 +121,23 @@ func Open(dir string) (*Store, error) {
 		return nil, err
 	case string(b) != Format+"\n":
 		name, _, _ := strings.Cut(string(b), "\n")
+		if !isFormat(string(b)) {
+			i := 0
+			for i < min(len(b), len(Format)) && b[i] == Format[i] {
+				i++
+			}
+			return nil, &DamageError{Path: "format", Record: -1, Offset: int64(i), What: fmt.Sprintf("is %.40q, want %q", b, Format+"\n")}
+		}
 		return nil, fmt.Errorf("store: format is %.40q, this coo reads %q", name, Format)
 	}
-	for _, sub := range subdirectories {
-		// Git and zip files lose empty directories. Where they cannot be
-		// made again, what needs them says so.
-		_ = os.MkdirAll(filepath.Join(root, filepath.FromSlash(sub)), 0o755)
-	}
 	return &Store{dir: root, codec: newCodec()}, nil
+}
+
+// isFormat reports whether a file "format" names one, of whatever version.
+func isFormat(s string) bool {
+	version, ok := strings.CutPrefix(s, Format[:len(Format)-1])
+	version, ends := strings.CutSuffix(version, "\n")
+	return ok && ends && version != "" && strings.Trim(version, "0123456789") == ""
 }
 
 // Find opens the nearest store in from or above it.
@@ -199,10 +215,16 @@ func (s *Store) NewOpen() (name string, l *durable.Lock, err error) {
 func (s *Store) OpenDir(name string) string { return s.Path("open/" + name) }
 
 // DropOpen removes the directory of a run in progress, a path in the store
-// that begins with open/: at once under its name, then file by file.
+// that begins with open/: at once under its name, then file by file. It is not
+// synced: what a power cut brings back, whole or in part, is of a run that is
+// listed, and is dropped again.
 func (s *Store) DropOpen(dir string) error {
 	gone := s.Path("tmp/gone-" + path.Base(dir))
-	if err := os.Rename(s.Path(dir), gone); err != nil {
+	err := os.Rename(s.Path(dir), gone)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // another process has finished the same run
+	}
+	if err != nil {
 		return err
 	}
 	return os.RemoveAll(gone)

@@ -102,7 +102,7 @@ func TestResolve(t *testing.T) {
 	}
 	a, b := seedRun(t, s, "a"), seedRun(t, s, "b")
 	for _, e := range []Execution{{Run: a, Open: "x"}, {Run: b, Open: "y"}, {Run: a, Open: "z"}} {
-		if _, err := s.AppendExecution(e, nil); err != nil {
+		if _, err := s.AppendExecution(e, nil, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
