@@ -54,7 +54,7 @@ func record(t *testing.T, text string) (*store.Store, *flight.Run) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := plan.Apply(dir, st.Get); err != nil {
+	if err := plan.Apply(dir, st.GetReader); err != nil {
 		t.Fatal(err)
 	}
 	o, err := run.Do(context.Background(), run.Config{

@@ -25,9 +25,12 @@ const applyDir = "apply"
 
 // An intent is a plan for a workspace.
 type intent struct {
-	Workspace string `json:"workspace"` // from the store's parent where it is below it, else absolute
-	Plan      string `json:"plan"`      // as workspace.Plan encodes it
+	Workspace string        `json:"workspace"` // from the store's parent where it is below it, else absolute
+	Plan      string        `json:"plan"`      // as workspace.Plan encodes it
+	Sum       digest.Digest `json:"sum"`       // SHA-256 of workspace, newline and plan
 }
+
+func (in intent) sum() digest.Digest { return digest.Of([]byte(in.Workspace + "\n" + in.Plan)) }
 
 // A pending intent holds the store's apply lock.
 type pending struct {
@@ -75,7 +78,9 @@ func (p *pending) prepare(files *workspace.Overlay) error {
 	if err != nil {
 		return err
 	}
-	b, err := canon.Marshal(intent{Workspace: place(p.st, p.dir.Path()), Plan: string(enc)})
+	in := intent{Workspace: p.st.Place(p.dir.Path()), Plan: string(enc)}
+	in.Sum = in.sum()
+	b, err := canon.Marshal(in)
 	if err != nil {
 		return err
 	}
@@ -83,15 +88,6 @@ func (p *pending) prepare(files *workspace.Overlay) error {
 		return err
 	}
 	return durable.WriteFile(p.file(), append(b, '\n'), 0o644)
-}
-
-// place names a workspace so that store and workspace can move together.
-func place(st *store.Store, dir string) string {
-	rel, err := filepath.Rel(filepath.Dir(st.Dir()), dir)
-	if err != nil || !filepath.IsLocal(rel) {
-		return dir
-	}
-	return filepath.ToSlash(rel)
 }
 
 func (p *pending) file() string { return p.st.Path(path.Join(applyDir, p.name)) }
@@ -102,11 +98,23 @@ func (p *pending) apply() error {
 		return nil
 	}
 	defer p.lock.Unlock()
-	err := p.plan.Apply(p.dir, p.st.Get)
+	err := p.plan.Apply(p.dir, p.st.GetReader)
 	if e, ok := errors.AsType[*workspace.ApplyError](err); ok && !e.Undone {
 		return fmt.Errorf("%w; the next coo command tries again", err)
 	}
-	return errors.Join(err, os.Remove(p.file()))
+	if p.plan.Sweep(p.dir) != nil {
+		return err // with the intent, the next coo command sweeps
+	}
+	return errors.Join(err, forget(p.file()))
+}
+
+// forget removes an intent, durably: if it came back it could undo what
+// somebody has changed since.
+func forget(file string) error {
+	if err := os.Remove(file); err != nil {
+		return err
+	}
+	return durable.SyncDir(filepath.Dir(file))
 }
 
 // drop gives the intent up: the run was not sealed.
@@ -151,7 +159,10 @@ func Recover(st *store.Store) ([]Recovered, error) {
 	for _, e := range entries {
 		r, err := recoverOne(st, e.Name(), sealed[e.Name()])
 		if err != nil {
-			return out, fmt.Errorf("%s/%s: %w", applyDir, e.Name(), err)
+			if _, ok := errors.AsType[*store.DamageError](err); !ok {
+				err = fmt.Errorf("%s/%s: %w", applyDir, e.Name(), err)
+			}
+			return out, err
 		}
 		if r != nil {
 			out = append(out, *r)
@@ -172,26 +183,75 @@ func recoverOne(st *store.Store, name string, sealed bool) (*Recovered, error) {
 	if !sealed {
 		return nil, os.Remove(file)
 	}
-	var in intent
-	if err := canon.Unmarshal([]byte(strings.TrimSuffix(string(b), "\n")), &in); err != nil {
-		return nil, err
-	}
-	plan, err := workspace.DecodePlan([]byte(in.Plan))
+	in, plan, err := decodeIntent(name, b)
 	if err != nil {
 		return nil, err
 	}
-	where := in.Workspace
-	if !filepath.IsAbs(where) {
-		where = filepath.Join(st.Dir(), "..", filepath.FromSlash(where))
-	}
-	dir, err := workspace.OpenDir(where)
+	dir, err := workspace.OpenDir(st.PlaceOf(in.Workspace))
 	if err != nil {
 		return nil, err
 	}
 	defer dir.Close()
-	r, err := plan.Recover(dir, func(d digest.Digest) ([]byte, error) { return st.Get(d) })
+	r, err := plan.Recover(dir, st.GetReader)
 	if err != nil {
 		return nil, err
 	}
-	return &Recovered{Workspace: in.Workspace, Finished: r.Finished, Kept: r.Kept}, os.Remove(file)
+	return &Recovered{Workspace: in.Workspace, Finished: r.Finished, Kept: r.Kept}, forget(file)
+}
+
+func decodeIntent(name string, b []byte) (in intent, plan *workspace.Plan, err error) {
+	text, whole := strings.CutSuffix(string(b), "\n")
+	err = canon.Unmarshal([]byte(text), &in)
+	switch {
+	case err == nil && (!whole || in.Sum != in.sum()):
+		err = errors.New("not what was written")
+	case err == nil:
+		plan, err = workspace.DecodePlan([]byte(in.Plan))
+	}
+	if err != nil {
+		err = &store.DamageError{Path: path.Join(applyDir, name), Record: -1, What: err.Error()}
+	}
+	return in, plan, err
+}
+
+// An Intent is a workspace change that is on its way.
+type Intent struct {
+	Name      string // of its file in apply/, and of its run in open/
+	Workspace string
+	Blobs     []digest.Digest // the contents it needs, to finish or to undo
+	Err       error           // the intent cannot be read: a *store.DamageError
+}
+
+// Intents returns the workspace changes that are on their way, by name.
+func Intents(st *store.Store) ([]Intent, error) {
+	entries, err := os.ReadDir(st.Path(applyDir))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	var out []Intent
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), "tmp-") {
+			continue // on its way to its name
+		}
+		b, err := os.ReadFile(st.Path(path.Join(applyDir, e.Name())))
+		if errors.Is(err, os.ErrNotExist) {
+			continue // done meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
+		in, plan, err := decodeIntent(e.Name(), b)
+		it := Intent{Name: e.Name(), Workspace: in.Workspace, Err: err}
+		if err == nil {
+			for _, c := range plan.Changes {
+				for _, s := range []workspace.State{c.Before, c.After} {
+					if s.SHA256 != nil {
+						it.Blobs = append(it.Blobs, *s.SHA256)
+					}
+				}
+			}
+		}
+		out = append(out, it)
+	}
+	return out, err
 }

@@ -2,7 +2,10 @@ package workspace
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -11,13 +14,16 @@ import (
 	"github.com/coo-runtime/coo/internal/digest"
 )
 
+// Blobs reads contents by their digests. What it reads is checked.
+type Blobs func(digest.Digest) (io.Reader, error)
+
 // Apply makes the directory what the plan says, all of it or nothing, and syncs
-// it. blob returns the contents that [Prepare] has put. For a crash on the way
+// it. blob reads the contents that [Prepare] has put. For a crash on the way
 // to be mended, the plan must be on disk before.
 //
 // When a path is not as the plan has it before, the error is a
 // [*ChangedError]; every other error is an [*ApplyError].
-func (p *Plan) Apply(d *Dir, blob func(digest.Digest) ([]byte, error)) error {
+func (p *Plan) Apply(d *Dir, blob Blobs) error {
 	s, err := p.survey(d)
 	if err != nil {
 		return &ApplyError{Undone: true, Err: err}
@@ -47,6 +53,10 @@ func (p *Plan) survey(d *Dir) ([]standing, error) {
 		folders[f.Path] = true
 	}
 	for i, c := range p.Changes {
+		if p.linkAbove(d, c.Path) {
+			list[i] = p.stand(State{Mode: Absent}, c)
+			continue
+		}
 		s, err := d.state(c.Path)
 		if err != nil {
 			return nil, err
@@ -54,27 +64,33 @@ func (p *Plan) survey(d *Dir) ([]standing, error) {
 		if s.Mode == directory && folders[c.Path] {
 			s = State{Mode: Absent} // the directory has a place of its own in the plan
 		}
-		switch {
-		case s.equal(c.Before):
-			list[i] = isBefore
-		case s.equal(c.After):
-			list[i] = isAfter
-		default:
-			list[i] = isOther
-		}
+		list[i] = p.stand(s, c)
 	}
 	return list, nil
 }
 
+func (p *Plan) stand(s State, c Change) standing {
+	switch {
+	case s.equal(c.Before, p.Exact):
+		return isBefore
+	case s.equal(c.After, p.Exact):
+		return isAfter
+	}
+	return isOther
+}
+
 // carryOut makes the changes that stand at before.
-func (p *Plan) carryOut(d *Dir, blob func(digest.Digest) ([]byte, error), s []standing) error {
-	a := applier{d: d, p: p, blob: blob, dirs: map[string]bool{}, gone: map[string]bool{}}
+func (p *Plan) carryOut(d *Dir, blob Blobs, s []standing) error {
+	a := applier{d: d, p: p, blob: blob, dirs: map[string]bool{}, gone: map[string]bool{}, locked: p.lockedDirs()}
 	for _, f := range p.Gone {
 		a.gone[f.Path] = true
 		a.dirs[path.Dir(f.Path)] = true
 	}
 	for _, f := range p.Made {
 		a.dirs[path.Dir(f.Path)], a.dirs[f.Path] = true, true
+	}
+	for _, m := range p.Modes {
+		a.dirs[m.Path] = true
 	}
 	for i, c := range p.Changes {
 		// Also where nothing is left to do: whoever did it may have died
@@ -84,12 +100,11 @@ func (p *Plan) carryOut(d *Dir, blob func(digest.Digest) ([]byte, error), s []st
 			a.moves = append(a.moves, move{Change: c, n: i})
 		}
 	}
-	err := a.stage()
-	if err == nil {
-		err = a.commit()
-	}
-	if err == nil {
-		err = a.syncDirs()
+	var err error
+	for _, f := range []func() error{a.unlock, a.stage, a.commit, a.syncDirs, a.lock} {
+		if err = f(); err != nil {
+			break
+		}
 	}
 	if err != nil {
 		return &ApplyError{Undone: a.revert() == nil, Err: err}
@@ -102,14 +117,15 @@ func (p *Plan) carryOut(d *Dir, blob func(digest.Digest) ([]byte, error), s []st
 // An applier carries out one plan. Everything that can fail for want of space
 // or rights comes first (stage), where nothing of the user's has changed yet.
 type applier struct {
-	d     *Dir
-	p     *Plan
-	blob  func(digest.Digest) ([]byte, error)
-	moves []move
-	gone  map[string]bool
-	temps []string
-	undo  []func() error  // newest last
-	dirs  map[string]bool // in which names change
+	d      *Dir
+	p      *Plan
+	blob   Blobs
+	moves  []move
+	gone   map[string]bool
+	locked map[string]bool
+	temps  []string
+	undo   []func() error  // newest last
+	dirs   map[string]bool // in which names change
 }
 
 // A move is a change with the temporary names of its two sides.
@@ -154,7 +170,9 @@ func (a *applier) place(p string) (string, error) {
 		if fi == nil || !fi.IsDir() || a.gone[dir] {
 			break
 		}
-		at = dir
+		if !a.locked[dir] {
+			at = dir
+		}
 	}
 	return at, nil
 }
@@ -170,10 +188,14 @@ func (a *applier) create(p, temp string, s State) error {
 	if err != nil {
 		return &AccessError{Op: "apply", Path: p, Err: err}
 	}
-	if digest.Of(data) != *s.SHA256 {
-		return &AccessError{Op: "apply", Path: p, What: "its stored content is damaged"}
+	err = a.d.do("create", temp, func() error { return a.d.writeFile(temp, data, *s.SHA256, parsePerm(s.Perm)) })
+	if errors.Is(err, errDamaged) {
+		return &AccessError{Op: "apply", Path: p, What: errDamaged.Error()}
 	}
-	return a.d.must(p, "create", temp, func() error { return a.d.writeFile(temp, data, parsePerm(s.Perm)) })
+	if err != nil {
+		return access("apply", p, err)
+	}
+	return nil
 }
 
 // second gives what a move replaces a second name. A hard link keeps the file
@@ -211,13 +233,19 @@ func (d *Dir) do(op, name string, f func() error) error {
 	return f()
 }
 
-// writeFile makes a file and syncs its content.
-func (d *Dir) writeFile(name string, data []byte, perm fs.FileMode) error {
+var errDamaged = errors.New("its stored content is damaged")
+
+// writeFile makes a file of the content sum and syncs it.
+func (d *Dir) writeFile(name string, data io.Reader, sum digest.Digest, perm fs.FileMode) error {
 	f, err := d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
+	h := sha256.New()
+	_, err = WriteSparse(f, io.TeeReader(data, h))
+	if err == nil && digest.Digest(h.Sum(nil)) != sum {
+		err = errDamaged
+	}
 	if err == nil {
 		err = f.Chmod(perm) // not before: a read-only file is no obstacle, and no umask has a say
 	}

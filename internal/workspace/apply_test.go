@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -28,9 +29,9 @@ func (s shelf) put(b []byte) (digest.Digest, error) {
 	return d, nil
 }
 
-func (s shelf) get(d digest.Digest) ([]byte, error) {
+func (s shelf) get(d digest.Digest) (io.Reader, error) {
 	if b, ok := s[d]; ok {
-		return b, nil
+		return bytes.NewReader(b), nil
 	}
 	return nil, fmt.Errorf("no blob %s", d.Short())
 }
@@ -678,4 +679,17 @@ func BenchmarkApply(b *testing.B) {
 			}
 		})
 	}
+}
+
+// A power cut may lose the rename of a new directory and keep what came into
+// it: that stands under the temporary name then.
+func TestRecoverWithAFullTemporaryDirectory(t *testing.T) {
+	d, o := scene(t)
+	p, blobs := prepare(t, d, o)
+	before := readTree(t, d.Path())
+	temp := filepath.Join(d.Path(), tempPrefix+p.ID+"-dir.new", "n2")
+	if err := os.MkdirAll(temp, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	checkRecovered(t, d, p, blobs, before, "a full temporary directory")
 }

@@ -4,12 +4,11 @@ import (
 	"cmp"
 	"io/fs"
 	"maps"
+	"os"
 	"path"
-	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
-
-	"github.com/coo-runtime/coo/internal/durable"
 )
 
 // commit gives everything its name: removals, directories that go, directories
@@ -59,8 +58,8 @@ func (a *applier) rename(m move, from, to string, back func() error) error {
 // rmdir removes a directory that is in the way. One that was only made for the
 // sake of a file, and that somebody else uses by now, stays.
 func (a *applier) rmdir(f Folder) error {
-	fi, err := a.d.lstat("apply", f.Path, f.Path)
-	if err != nil || fi == nil || !fi.IsDir() {
+	fi, err := a.d.realDir(f.Path)
+	if err != nil || fi == nil {
 		return err // nothing to do: it went before a crash
 	}
 	if !a.inTheWay(f.Path) && a.d.holdsFiles(f.Path) {
@@ -69,7 +68,7 @@ func (a *applier) rmdir(f Folder) error {
 	if err := a.d.must(f.Path, "rmdir", f.Path, func() error { return a.d.root.Remove(f.Path) }); err != nil {
 		return err
 	}
-	a.undo = append(a.undo, func() error { return a.makeDir(f.Path, fi.Mode().Perm()) })
+	a.undo = append(a.undo, func() error { return a.makeDir(f.Path, fi.Mode()&permBits) })
 	return nil
 }
 
@@ -81,14 +80,18 @@ func (a *applier) inTheWay(dir string) bool {
 }
 
 func (a *applier) mkdir(f Folder) error {
-	fi, err := a.d.lstat("apply", f.Path, f.Path)
+	fi, err := a.d.realDir(f.Path)
 	if err != nil {
 		return err
 	}
-	if fi != nil && fi.IsDir() {
+	if fi != nil {
 		return nil // made before a crash, or by somebody else meanwhile
 	}
-	if err := a.makeDir(f.Path, parsePerm(f.Perm)); err != nil {
+	perm := parsePerm(f.Perm)
+	if a.p.Exact {
+		perm |= 0o700 // until everything is in it
+	}
+	if err := a.makeDir(f.Path, perm); err != nil {
 		return access("apply", f.Path, err)
 	}
 	a.undo = append(a.undo, func() error {
@@ -103,12 +106,18 @@ func (a *applier) mkdir(f Folder) error {
 // makeDir makes a directory under a temporary name and renames it, so that it
 // never has its name without its permissions.
 func (a *applier) makeDir(name string, perm fs.FileMode) error {
-	temp := path.Join(path.Dir(name), tempPrefix+a.p.ID+"-dir.new")
+	temp, err := a.tempDir(name)
+	if err != nil {
+		return err
+	}
 	_ = a.d.root.Remove(temp) // left over, if anything
 	if err := a.d.do("mkdir", temp, func() error { return a.d.root.Mkdir(temp, 0o700) }); err != nil {
 		return err
 	}
-	err := a.d.do("chmod", temp, func() error { return a.d.root.Chmod(temp, perm) })
+	err = a.d.do("chmod", temp, func() error { return a.d.root.Chmod(temp, perm) })
+	if err == nil {
+		err = a.d.do("sync", temp, func() error { return a.d.syncDir(temp) })
+	}
 	if err == nil {
 		err = a.d.do("rename", name, func() error { return a.d.root.Rename(temp, name) })
 	}
@@ -121,14 +130,14 @@ func (a *applier) makeDir(name string, perm fs.FileMode) error {
 // syncDirs makes the new names durable.
 func (a *applier) syncDirs() error {
 	for _, dir := range slices.Sorted(maps.Keys(a.dirs)) {
-		fi, err := a.d.lstat("apply", dir, dir)
+		fi, err := a.d.realDir(dir)
 		if err != nil {
 			return err
 		}
-		if fi == nil || !fi.IsDir() {
+		if fi == nil {
 			continue // one that gave way
 		}
-		if err := a.d.must(dir, "sync", dir, func() error { return durable.SyncDir(a.d.system(dir)) }); err != nil {
+		if err := a.d.must(dir, "sync", dir, func() error { return a.d.syncDir(dir) }); err != nil {
 			return err
 		}
 	}
@@ -151,13 +160,36 @@ func (a *applier) revert() error {
 	return a.syncDirs()
 }
 
-// removeTemps removes the temporary files. One that stays is never listed and
-// does no harm, so that it is no error.
+// removeTemps removes the temporary files, durably, because nobody looks for
+// them when the plan is gone. One that stays is never listed and is left to
+// [Plan.Sweep], so that it is no error.
 func (a *applier) removeTemps() {
+	dirs := map[string]bool{}
 	for _, temp := range a.temps {
-		_ = a.d.do("remove", temp, func() error { return a.d.root.Remove(temp) })
+		if a.d.do("remove", temp, func() error { return a.d.root.Remove(temp) }) == nil {
+			dirs[path.Dir(temp)] = true
+		}
+	}
+	for _, dir := range slices.Sorted(maps.Keys(dirs)) {
+		_ = a.d.do("sync", dir, func() error { return a.d.syncDir(dir) })
 	}
 }
 
-// system returns the path by which the system knows a directory of d.
-func (d *Dir) system(name string) string { return filepath.Join(d.path, filepath.FromSlash(name)) }
+// syncDir makes the names in a directory durable. It is opened through the root:
+// its whole path may be longer than the system takes.
+func (d *Dir) syncDir(name string) error {
+	f, err := d.root.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return syncOpenDir(f)
+}
+
+// syncOpenDir does nothing on Windows, which cannot flush a directory.
+func syncOpenDir(f *os.File) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	return f.Sync()
+}

@@ -23,11 +23,9 @@ import (
 // file or link where a directory must be, and what coo could not put back are
 // [*AccessError]s.
 func Prepare(d *Dir, o *Overlay, put func([]byte) (digest.Digest, error)) (*Plan, error) {
-	var id [8]byte
-	rand.Read(id[:])
 	b := builder{
 		d: d, put: put,
-		plan: &Plan{Format: planFormat, ID: hex.EncodeToString(id[:])},
+		plan: &Plan{Format: planFormat, ID: newID()},
 		mine: o.visible(),
 		made: map[string]bool{},
 	}
@@ -41,6 +39,12 @@ func Prepare(d *Dir, o *Overlay, put func([]byte) (digest.Digest, error)) (*Plan
 	}
 	slices.SortFunc(b.plan.Gone, func(x, y Folder) int { return strings.Compare(y.Path, x.Path) })
 	return b.plan, nil
+}
+
+func newID() string {
+	var id [8]byte
+	rand.Read(id[:])
+	return hex.EncodeToString(id[:])
 }
 
 type builder struct {
@@ -69,7 +73,7 @@ func (b *builder) add(p string, e entry) error {
 		before = State{Mode: Absent}
 	}
 	after := e.state(before)
-	if after.equal(before) {
+	if after.equal(before, false) {
 		return nil
 	}
 	if !e.gone {
@@ -92,12 +96,12 @@ func (e entry) state(before State) State {
 	}
 	perm := fs.FileMode(0o644)
 	if before.Mode == File {
-		perm = parsePerm(before.Perm)
+		perm = parsePerm(before.Perm).Perm() // new content never inherits setuid
 	}
 	if e.exec {
 		perm |= perm & 0o444 >> 2
 	}
-	return State{Mode: File, Perm: formatPerm(perm), SHA256: &e.sum}
+	return State{Mode: File, Perm: FormatPerm(perm), SHA256: &e.sum}
 }
 
 // keep puts the contents of both sides where the plan can find them.
@@ -163,7 +167,7 @@ func (b *builder) giveWay(p string) error {
 			return err
 		}
 	}
-	b.plan.Gone = append(b.plan.Gone, Folder{p, formatPerm(fi.Mode())})
+	b.plan.Gone = append(b.plan.Gone, Folder{p, FormatPerm(fi.Mode())})
 	return nil
 }
 
@@ -207,7 +211,7 @@ func (d *Dir) state(p string) (State, error) {
 		return State{}, &AccessError{Op: "apply", Path: p, What: "not a regular file"}
 	}
 	sum, err := d.sum("apply", p, p)
-	return State{Mode: File, Perm: formatPerm(fi.Mode()), SHA256: &sum}, err
+	return State{Mode: File, Perm: FormatPerm(fi.Mode()), SHA256: &sum}, err
 }
 
 // above reports whether everything above p is a directory. A link is an error.

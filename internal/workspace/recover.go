@@ -5,8 +5,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-
-	"github.com/coo-runtime/coo/internal/digest"
 )
 
 // A Recovery says what became of an apply that was interrupted.
@@ -24,7 +22,7 @@ type Recovery struct {
 // Two processes must not recover one plan at once.
 //
 // After an error the plan is still needed.
-func (p *Plan) Recover(d *Dir, blob func(digest.Digest) ([]byte, error)) (Recovery, error) {
+func (p *Plan) Recover(d *Dir, blob Blobs) (Recovery, error) {
 	s, err := p.survey(d)
 	if err != nil {
 		return Recovery{}, err
@@ -37,11 +35,12 @@ func (p *Plan) Recover(d *Dir, blob func(digest.Digest) ([]byte, error)) (Recove
 			r.Kept = append(r.Kept, c.Path)
 		}
 	}
+	begun = begun || p.Exact && p.begun(d)
 	if begun && p.proceed(d, blob) == nil {
 		r.Finished = true
 		return r, nil
 	}
-	if err := p.inverse().proceed(d, blob); err != nil {
+	if err := p.Inverse().proceed(d, blob); err != nil {
 		return Recovery{}, err
 	}
 	return r, nil
@@ -49,8 +48,12 @@ func (p *Plan) Recover(d *Dir, blob func(digest.Digest) ([]byte, error)) (Recove
 
 // proceed makes the changes of p that are still to be made. The temporary files
 // of the earlier attempt go first: they might keep a directory from going.
-func (p *Plan) proceed(d *Dir, blob func(digest.Digest) ([]byte, error)) error {
-	if err := p.sweep(d); err != nil {
+func (p *Plan) proceed(d *Dir, blob Blobs) error {
+	// Directories are unlocked first, or their temporary files could not go.
+	if err := (&applier{d: d, p: p}).unlock(); err != nil {
+		return err
+	}
+	if err := p.Sweep(d); err != nil {
 		return err
 	}
 	s, err := p.survey(d)
@@ -60,16 +63,22 @@ func (p *Plan) proceed(d *Dir, blob func(digest.Digest) ([]byte, error)) error {
 	return p.carryOut(d, blob, s)
 }
 
-// sweep removes the temporary files of the plan, wherever they may be.
-func (p *Plan) sweep(d *Dir) error {
+// Sweep removes the temporary files of the plan, wherever they may be. [Plan.Apply]
+// does so itself, but cannot when removing fails.
+func (p *Plan) Sweep(d *Dir) error {
 	dirs := map[string]bool{".": true}
 	for _, c := range p.Changes {
 		for dir := range parents(c.Path) {
 			dirs[dir] = true
 		}
 	}
+	for _, f := range slices.Concat(p.Gone, p.Made) {
+		for dir := range parents(f.Path) {
+			dirs[dir] = true
+		}
+	}
 	for _, dir := range slices.Sorted(maps.Keys(dirs)) {
-		if fi, err := d.lstat("apply", dir, dir); err != nil || fi == nil || !fi.IsDir() {
+		if fi, err := d.realDir(dir); err != nil || fi == nil {
 			continue
 		}
 		entries, err := d.readDir(dir, dir)
@@ -81,7 +90,9 @@ func (p *Plan) sweep(d *Dir) error {
 				continue
 			}
 			name := path.Join(dir, e.Name())
-			if err := d.must(dir, "remove", name, func() error { return d.root.Remove(name) }); err != nil {
+			// All: a power cut may lose the rename of a directory and keep what
+			// came into it after.
+			if err := d.must(dir, "remove", name, func() error { return d.root.RemoveAll(name) }); err != nil {
 				return err
 			}
 		}

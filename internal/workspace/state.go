@@ -115,6 +115,17 @@ func (o *Overlay) Changes() []Entry {
 	return list
 }
 
+// Sizes returns the lengths of the files that o sees written, by path.
+func (o *Overlay) Sizes() map[string]int64 {
+	sizes := map[string]int64{}
+	for p, e := range o.visible() {
+		if !e.gone {
+			sizes[p] = int64(len(e.data))
+		}
+	}
+	return sizes
+}
+
 // Touched returns the paths that were read from below o, also by children that
 // were dropped, and those that o and the children merged into it have written
 // or removed. Both are sorted.

@@ -49,6 +49,11 @@
 // content is already right is not touched. A hard link is broken, a symbolic
 // link at a written path is replaced by the file.
 //
+// A plan of [NewExact] takes a directory between two states that are known in full,
+// for rollbacks: permissions to the last bit, directories without files, links where
+// directories were. Locked directories, in which their owner may not change names,
+// are unlocked first and locked last; no temporary file is left in one.
+//
 // Nothing in this package is safe for concurrent use: a mission has one token.
 package workspace
 

@@ -1,0 +1,5 @@
+package workspace
+
+import "os/exec"
+
+func asNobody(*exec.Cmd) {}
