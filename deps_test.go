@@ -21,6 +21,7 @@ var layers = [][]string{
 	{"internal/digest", "internal/canon", "internal/durable"},
 	{"internal/chain", "internal/store", "internal/wire"},
 	{"internal/flight", "internal/workspace", "internal/mission"},
+	{"internal/snapshot"},
 	{"internal/freeze"},
 	{"internal/run"},
 	{"internal/replay"},

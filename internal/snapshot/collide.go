@@ -1,0 +1,86 @@
+package snapshot
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
+)
+
+// likeness maps names that some file system takes for one to one text: by case
+// (NTFS, APFS, HFS+), by Unicode's normal forms (APFS, HFS+), by both.
+func likeness(name string) string {
+	for i := range len(name) {
+		if name[i] >= 0x80 {
+			return norm.NFC.String(cases.Fold().String(norm.NFD.String(name)))
+		}
+	}
+	return strings.ToLower(name)
+}
+
+// group notes the names of one directory that are alike, those of what stays in it
+// among them.
+func (c *checker) group(dir string, entries []Entry) {
+	names := append([]string(nil), c.beside[dir]...)
+	for i := range entries {
+		names = append(names, entries[i].Name)
+	}
+	seen := make(map[string]string, len(names))
+	for _, name := range names {
+		key := likeness(name)
+		if first, ok := seen[key]; ok && first != name {
+			c.alike = append(c.alike, [2]string{join(dir, first), join(dir, name)})
+		} else {
+			seen[key] = name
+		}
+	}
+}
+
+// sameName reports whether two names are one in a directory; tests replace it.
+var sameName = askFileSystem
+
+// collisions asks the file system of root about names that are alike.
+func (c *checker) collisions(root string) error {
+	slices.SortFunc(c.alike, func(a, b [2]string) int { return strings.Compare(a[0], b[0]) })
+	for _, pair := range c.alike {
+		same, err := sameName(root, path.Base(pair[0]), path.Base(pair[1]))
+		if err != nil {
+			return err
+		}
+		if same {
+			return &BlockedError{pair[1], "is the same name as " + strconv.Quote(pair[0]) + " on this file system"}
+		}
+	}
+	return nil
+}
+
+// askFileSystem makes a file of one name in a directory of its own in root and
+// looks for the other.
+func askFileSystem(root, a, b string) (bool, error) {
+	dir, err := os.MkdirTemp(root, ".coo-apply-names-*")
+	if err != nil {
+		return false, err
+	}
+	defer os.RemoveAll(dir)
+	top, err := os.OpenRoot(dir)
+	if err != nil {
+		return false, err
+	}
+	defer top.Close()
+	f, err := top.Create(a)
+	if err != nil {
+		return false, err
+	}
+	f.Close()
+	_, err = top.Lstat(b)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}

@@ -1,0 +1,5 @@
+package snapshot
+
+import "syscall"
+
+func nobody() *syscall.SysProcAttr { return nil }
