@@ -23,8 +23,8 @@ var layers = [][]string{
 	{"internal/flight", "internal/workspace", "internal/mission"},
 	{"internal/snapshot"},
 	{"internal/freeze"},
-	{"internal/run"},
-	{"internal/replay"},
+	{"internal/run", "internal/rollback"},
+	{"internal/replay", "internal/upkeep"},
 	{"internal/demo", "internal/report"},
 	{"cmd/coo"},
 	// Outside the binary. The model server imports nothing of coo's.

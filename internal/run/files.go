@@ -195,6 +195,11 @@ func (w *world) Begin(b, name, kind string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	if w.check != nil {
+		if err := w.check(n, br.overlay); err != nil {
+			return 0, fatal(err)
+		}
+	}
 	br.steps = append(br.steps, step{n: n, outer: br.overlay})
 	br.overlay = br.overlay.Child()
 	return n, nil

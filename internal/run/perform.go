@@ -27,7 +27,10 @@ type Setting struct {
 	Secrets  *wire.Secrets           // known values; nil when none are
 	Know     func(name string) error // called with each secret the mission names
 	Print    func(text string)       // called with each line it prints
-	Memory   uint64                  // the live heap at which it is ended, in bytes: RunMemory or ReplayMemory
+	// Checkpoint, when not nil, is called with each step's record and what
+	// the mission has written before it.
+	Checkpoint func(step int64, files *workspace.Overlay) error
+	Memory     uint64 // the live heap at which it is ended, in bytes: RunMemory or ReplayMemory
 }
 
 // A Performance is what came of performing a mission to its end.
@@ -76,6 +79,7 @@ func newWorld(ctx context.Context, s Setting) *world {
 		secrets:  s.Secrets,
 		know:     s.Know,
 		print:    s.Print,
+		check:    s.Checkpoint,
 		due:      true,
 		branches: map[string]*branch{},
 		asked:    map[int64]string{},

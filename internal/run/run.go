@@ -12,9 +12,11 @@ import (
 	"path"
 	"time"
 
+	"github.com/coo-runtime/coo/internal/digest"
 	"github.com/coo-runtime/coo/internal/flight"
 	"github.com/coo-runtime/coo/internal/freeze"
 	"github.com/coo-runtime/coo/internal/mission"
+	"github.com/coo-runtime/coo/internal/snapshot"
 	"github.com/coo-runtime/coo/internal/store"
 	"github.com/coo-runtime/coo/internal/wire"
 	"github.com/coo-runtime/coo/internal/workspace"
@@ -35,6 +37,9 @@ type Config struct {
 	Know    func(name string) error
 	Print   func(text string)
 	Facts   any // observed first: what is true of this execution
+
+	Snapshot           snapshot.Options // of the workspace, before the run
+	AllowUnsnapshotted bool             // go on where a snapshot cannot keep everything
 }
 
 // An Outcome is a sealed run.
@@ -60,12 +65,16 @@ func Do(ctx context.Context, c Config) (*Outcome, error) {
 	if err := guard(c.Secrets, "the name of the mission", []byte(c.Name)); err != nil {
 		return nil, err
 	}
+	base, err := baseline(c)
+	if err != nil {
+		return nil, err
+	}
 	rec, err := flight.Create(c.Store, c.Name)
 	if err != nil {
 		return nil, err
 	}
 	begin := time.Now()
-	o, err := perform(ctx, c, rec, begin)
+	o, err := perform(ctx, c, rec, base, begin)
 	if err != nil {
 		ref := "~" + rec.Last().Short()
 		if aerr := rec.Abandon(reason(c.Secrets, err)); aerr != nil {
@@ -84,8 +93,12 @@ func reason(s *wire.Secrets, err error) string {
 	return string(s.Replace([]byte(err.Error())))
 }
 
-func perform(ctx context.Context, c Config, rec *flight.Recorder, begin time.Time) (*Outcome, error) {
+func perform(ctx context.Context, c Config, rec *flight.Recorder, base digest.Digest, begin time.Time) (*Outcome, error) {
 	if err := rec.Observe(c.Facts); err != nil {
+		return nil, err
+	}
+	points := &checkpoints{st: c.Store, rec: rec, base: base}
+	if err := points.at(AtBaseline, 0, nil); err != nil {
 		return nil, err
 	}
 	p, err := Perform(ctx, Setting{
@@ -101,9 +114,15 @@ func perform(ctx context.Context, c Config, rec *flight.Recorder, begin time.Tim
 		Secrets:  c.Secrets,
 		Know:     c.Know,
 		Print:    c.Print,
-		Memory:   RunMemory,
+		Checkpoint: func(step int64, files *workspace.Overlay) error {
+			return points.at(AtStep, step, files)
+		},
+		Memory: RunMemory,
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := points.at(AtFinal, 0, p.Files); err != nil {
 		return nil, err
 	}
 	var intent *pending

@@ -52,6 +52,7 @@ type world struct {
 	secrets *wire.Secrets
 	know    func(name string) error // a secret that the mission uses
 	print   func(text string)       // what the mission prints, as it prints
+	check   func(step int64, files *workspace.Overlay) error
 
 	base     *base
 	root     *workspace.Overlay
