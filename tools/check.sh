@@ -7,7 +7,7 @@ step() { printf 'check: %s\n' "$*"; }
 tool() { go tool -modfile=tools/go.mod "$@"; }
 
 step gofumpt
-bad=$(tool gofumpt -l cmd internal examples bench tools ./*.go)
+bad=$(tool gofumpt -l cmd internal examples bench proof tools ./*.go)
 [ -z "$bad" ] || { printf 'not formatted:\n%s\n' "$bad"; exit 1; }
 step go vet
 go vet ./...

@@ -31,6 +31,8 @@ step "hungry missions, without the detector, which takes memory of its own"
 COO_PROOF=$n go test -count=1 -run TestAbuse ./internal/mission
 step "shams: builds that must be caught"
 go run -C tools ./shams
+step "crashes, failing calls and full disks, on the binary itself"
+COO_PROOF=$n go run ./proof/crash
 step "the same bytes on other machines and in other surroundings"
 ./tools/machines.sh
 printf '\nall proofs passed (%s) in %ss\n' "$n" "$(($(date +%s) - start))"

@@ -13,6 +13,7 @@ import (
 	"github.com/coo-runtime/coo/internal/mission"
 	"github.com/coo-runtime/coo/internal/replay"
 	"github.com/coo-runtime/coo/internal/report"
+	"github.com/coo-runtime/coo/internal/rollback"
 	"github.com/coo-runtime/coo/internal/run"
 	"github.com/coo-runtime/coo/internal/store"
 )
@@ -39,11 +40,18 @@ func is[E error](err error) bool {
 	return ok
 }
 
-// openStore opens the store that the command works on, and first finishes
-// what a crash has left half done.
+// openStore opens the store that the command works on, uses it until the
+// command ends, and first finishes what a crash has left half done.
 func (a *app) openStore() (*store.Store, error) {
-	var st *store.Store
-	var err error
+	st, err := a.findStore()
+	if err != nil {
+		return nil, err
+	}
+	return st, a.begin(st)
+}
+
+// findStore opens the store that the command works on.
+func (a *app) findStore() (st *store.Store, err error) {
 	if a.storeDir != "" {
 		st, err = store.Open(a.storeDir)
 	} else {
@@ -56,10 +64,7 @@ func (a *app) openStore() (*store.Store, error) {
 		}
 		return nil, withStatus(exitUsage, fmt.Errorf("no store %s: run coo init, or coo run demo", where))
 	}
-	if err != nil {
-		return nil, err
-	}
-	return st, a.recover(st)
+	return st, err
 }
 
 // openOrInitStore is openStore for commands that make a store where there is
@@ -70,7 +75,7 @@ func (a *app) openOrInitStore() (*store.Store, error) {
 			if err != nil {
 				return nil, err
 			}
-			return st, a.recover(st)
+			return st, a.begin(st)
 		}
 	}
 	dir := a.storeParent()
@@ -83,9 +88,25 @@ func (a *app) openOrInitStore() (*store.Store, error) {
 	}
 	if created {
 		a.say("made the store %s", visible(shown(st.Dir())))
-		return st, nil
+		return st, a.use(st)
 	}
-	return st, a.recover(st)
+	return st, a.begin(st)
+}
+
+// use keeps the store's blobs where they are until the command ends.
+func (a *app) use(st *store.Store) error {
+	done, err := st.Use()
+	if err == nil {
+		a.atEnd = append(a.atEnd, done)
+	}
+	return err
+}
+
+func (a *app) begin(st *store.Store) error {
+	if err := a.use(st); err != nil {
+		return err
+	}
+	return a.recover(st)
 }
 
 func (a *app) recover(st *store.Store) error {
@@ -94,6 +115,9 @@ func (a *app) recover(st *store.Store) error {
 		a.say("sealing of run %s was interrupted; it is sealed now", s.ID.Short())
 	}
 	if err != nil {
+		return err
+	}
+	if err := a.recoverRollbacks(st); err != nil {
 		return err
 	}
 	applied, err := run.Recover(st)
@@ -106,6 +130,21 @@ func (a *app) recover(st *store.Store) error {
 		default:
 			a.say("writing to %s was interrupted; it is undone", visible(r.Workspace))
 		}
+	}
+	return err
+}
+
+func (a *app) recoverRollbacks(st *store.Store) error {
+	back, err := rollback.Recover(st)
+	for _, r := range back {
+		how := "it is taken back"
+		if r.Finished {
+			how = "it is finished now"
+		}
+		if len(r.Kept) > 0 {
+			how += ", but for what was changed since: " + visible(strings.Join(r.Kept, ", "))
+		}
+		a.say("rollback %d of %s was interrupted; %s", r.N, visible(r.Workspace), how)
 	}
 	return err
 }

@@ -29,6 +29,10 @@ func (a *app) runDemo(f runFlags) error {
 	if f.eject != "" {
 		return a.ejectDemo(f.eject)
 	}
+	if f.workspace != "." {
+		return usagef("the demo works in ./%s: --workspace is for missions of yours", demoDir)
+	}
+	f.workspace = demoDir
 	if len(f.from) > 0 || f.name != "" {
 		return usagef("the demo is always answered from its own freeze: --from and --name are for missions of yours; see coo run demo --eject DIR")
 	}
@@ -57,6 +61,9 @@ func (a *app) runDemo(f runFlags) error {
 			return err
 		}
 		sources = append(sources, frozen)
+	}
+	if err := os.Mkdir(demoDir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
 	}
 	return a.perform(st, demoName, program, sources, s, f)
 }
@@ -87,7 +94,7 @@ func checkDemoDir(st *store.Store) error {
 		if path == demoDir && d.IsDir() {
 			return nil
 		}
-		name := filepath.ToSlash(path)
+		name := strings.TrimPrefix(filepath.ToSlash(path), demoDir+"/")
 		why := "is not the demo's"
 		if sums, known := ours[name]; known && d.Type().IsRegular() {
 			b, err := os.ReadFile(path)
@@ -164,6 +171,6 @@ func (a *app) ejectDemo(dir string) error {
 	if strings.ContainsAny(dir, " '\"$\\") {
 		quoted = "'" + strings.ReplaceAll(dir, "'", `'\''`) + "'"
 	}
-	a.next("cd %s && coo run %s --from frozen", visible(quoted), demo.Main)
+	a.next("cd %s && mkdir out && coo run %s --from frozen --workspace out", visible(quoted), demo.Main)
 	return nil
 }

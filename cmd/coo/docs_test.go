@@ -293,7 +293,7 @@ func TestClaims(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := regexp.MustCompile("`(Test[A-Za-z0-9]+)(/[a-z_]+)?`|`(tools/[a-z.]+)`").FindAllStringSubmatch(string(b), -1)
+	names := regexp.MustCompile("`(Test[A-Za-z0-9]+)(/[a-z_]+)?`|`((?:tools|proof)/[a-z.]+)`").FindAllStringSubmatch(string(b), -1)
 	if len(names) < 20 {
 		t.Fatalf("the page names only %d tests", len(names))
 	}

@@ -6,6 +6,8 @@ import (
 	"runtime/debug"
 )
 
+const factsType = "execution"
+
 // executionFacts are noted first in an execution's observations.
 type executionFacts struct {
 	T         string `json:"t"` // "execution"
@@ -15,8 +17,8 @@ type executionFacts struct {
 	Arch      string `json:"arch"`
 	Host      string `json:"host"`
 	PID       int    `json:"pid"`
-	Workspace string `json:"workspace"`
-	Calls     string `json:"calls"` // fill, frozen, live
+	Workspace string `json:"workspace"` // as store.Place names it
+	Calls     string `json:"calls"`     // fill, frozen, live
 }
 
 func facts(workspace, calls string) any {
@@ -25,7 +27,7 @@ func facts(workspace, calls string) any {
 		host = "unknown"
 	}
 	f := executionFacts{
-		T: "execution", Coo: versionName(), OS: runtime.GOOS, Arch: runtime.GOARCH,
+		T: factsType, Coo: versionName(), OS: runtime.GOOS, Arch: runtime.GOARCH,
 		Host: host, PID: os.Getpid(), Workspace: workspace, Calls: calls,
 	}
 	if bi, ok := debug.ReadBuildInfo(); ok {

@@ -36,9 +36,9 @@ def main(coo, salt, n):
 // what there is of the run is sound, and every answer that the mission has
 // shown is in it.
 func TestKilledRunsKeepWhatWasShown(t *testing.T) {
-	n := 20
+	n := 35
 	if full() {
-		n = 200
+		n = 500
 	}
 	srv := httptest.NewServer(modelserver.New(modelserver.Options{MaxDelay: -1}))
 	t.Cleanup(srv.Close)

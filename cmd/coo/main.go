@@ -9,6 +9,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -36,16 +37,36 @@ func Main() int {
 }
 
 func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	a := &app{ctx: ctx, stdout: stdout, stderr: stderr}
+	out := &output{w: stdout}
+	a := &app{ctx: ctx, stdout: out, stderr: stderr}
+	defer a.end()
 	root := a.command()
 	root.SetArgs(args)
-	root.SetOut(stdout)
+	root.SetOut(out)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
+	if out.err != nil && (err == nil || errors.Is(err, out.err)) {
+		err = fmt.Errorf("stdout: %w", unwrapPath(out.err))
+	}
 	if err != nil {
 		tell(stderr, err)
 	}
 	return exitStatus(err)
+}
+
+// An output remembers that a write failed: a result that did not get out is
+// no success.
+type output struct {
+	w   io.Writer
+	err error
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	n, err := o.w.Write(b)
+	if o.err == nil {
+		o.err = err
+	}
+	return n, err
 }
 
 // An app is what the commands share: streams and the flags of the root.
@@ -53,6 +74,13 @@ type app struct {
 	ctx            context.Context
 	stdout, stderr io.Writer
 	storeDir       string
+	atEnd          []func() // called when the command has ended
+}
+
+func (a *app) end() {
+	for _, done := range a.atEnd {
+		done()
+	}
 }
 
 // say tells the user something on stderr.
@@ -93,7 +121,8 @@ func (a *app) command() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.storeDir, "store", "", "the `DIR` that holds .coo (default: the nearest one upwards)")
 	root.AddCommand(
 		a.initCommand(), a.runCommand(), a.replayCommand(), a.inspectCommand(), a.logsCommand(),
-		a.explainCommand(), a.verifyCommand(), a.diffCommand(), a.versionCommand(),
+		a.explainCommand(), a.verifyCommand(), a.diffCommand(),
+		a.rollbackCommand(), a.restoreCommand(), a.gcCommand(), a.fsckCommand(), a.versionCommand(),
 		exitStatusesTopic(), runsTopic(),
 	)
 	root.SetFlagErrorFunc(flagError)

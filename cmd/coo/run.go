@@ -35,6 +35,8 @@ type runFlags struct {
 	upstreamCA string
 	json       bool
 	eject      string
+	workspace  string
+	anyway     bool // --allow-unsnapshotted
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -74,6 +76,8 @@ well, all of it or nothing.
 	fl.StringVar(&f.name, "name", "", "`NAME` under which runs of the mission find each other (default: its path from the store)")
 	fl.StringArrayVar(&f.resolve, "resolve", nil, "reach `HOST:PORT:ADDR` at ADDR (an IP, or IP:PORT) instead; repeatable")
 	fl.StringVar(&f.upstreamCA, "upstream-ca", "", "trust the certificates in `FILE` (PEM) as well when calling out")
+	fl.StringVar(&f.workspace, "workspace", ".", "the `DIR` that the mission reads and writes")
+	fl.BoolVar(&f.anyway, "allow-unsnapshotted", false, "run although the workspace holds what a rollback could not put back")
 	fl.BoolVar(&f.json, "json", false, "print the run as one JSON object")
 	fl.StringVar(&f.eject, "eject", "", "demo: write the mission and its frozen calls to `DIR` instead of running it")
 	return cmd
@@ -237,9 +241,9 @@ func explicitSources(st *store.Store, from []string) ([]*freeze.Source, error) {
 
 // perform runs a program and tells the user what came of it.
 func (a *app) perform(st *store.Store, name string, program *mission.Program, sources []*freeze.Source, s settings, f runFlags) error {
-	dir, err := workspace.OpenDir(".")
+	dir, err := workspace.OpenDir(f.workspace)
 	if err != nil {
-		return err
+		return usagef("--workspace %q: %v", f.workspace, unwrapPath(err))
 	}
 	defer dir.Close()
 	names, known, err := knownSecrets()
@@ -259,11 +263,15 @@ func (a *app) perform(st *store.Store, name string, program *mission.Program, so
 		Store: st, Name: name, Program: program, Dir: dir,
 		Args: s.args, Seed: s.seed, Pinned: s.pinned,
 		Answers: answers, Clock: clock, Secrets: known, Know: know,
-		Print: func(text string) { fmt.Fprintln(a.stderr, visible(text)) },
-		Facts: facts(dir.Path(), f.calls),
+		Print:    func(text string) { fmt.Fprintln(a.stderr, visible(text)) },
+		Facts:    facts(st.Place(dir.Path()), f.calls),
+		Snapshot: snapshotOptions(names, known), AllowUnsnapshotted: f.anyway,
 	})
-	if err != nil {
+	if is[*run.IncompleteError](err) {
 		return a.incomplete(err)
+	}
+	if err != nil {
+		return err // before there was a run
 	}
 	return a.ended(o, program, name, f)
 }

@@ -50,17 +50,22 @@ func params(dir string) testscript.Params {
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
 			e.Values["server"] = &holder{}
+			e.Values["store"] = &holder{}
 			e.Setenv("HOME", filepath.Join(e.WorkDir, "home"))
 			return os.Mkdir(filepath.Join(e.WorkDir, "home"), 0o777)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":      exits,
-			"server":     serverCmd,
-			"stop":       stopCmd,
-			"flip":       flip,
-			"no-secret":  noSecret,
-			"run-id":     runID,
-			"same-lines": sameLines,
+			"exits":         exits,
+			"server":        serverCmd,
+			"stop":          stopCmd,
+			"flip":          flip,
+			"no-secret":     noSecret,
+			"run-id":        runID,
+			"same-lines":    sameLines,
+			"orphan":        orphan,
+			"damage-blob":   damageBlob,
+			"hold-store":    holdStore,
+			"release-store": releaseStore,
 		},
 	}
 }
@@ -252,4 +257,37 @@ func sameLines(ts *testscript.TestScript, neg bool, args []string) {
 	if (a == b) == neg {
 		ts.Fatalf("%s: %s\n%s: %s", args[0], a, args[1], b)
 	}
+}
+
+func openStore(ts *testscript.TestScript) *store.Store {
+	st, err := store.Open(ts.MkAbs("."))
+	ts.Check(err)
+	return st
+}
+
+// orphan TEXT puts a blob into the store that nothing names.
+func orphan(ts *testscript.TestScript, _ bool, args []string) {
+	_, err := openStore(ts).Put([]byte(args[0]))
+	ts.Check(err)
+}
+
+// damage-blob FILE spoils the blob that has the content of FILE, and removes
+// what of it lies in the workspace as out.txt.
+func damageBlob(ts *testscript.TestScript, _ bool, args []string) {
+	name := openStore(ts).Path(store.BlobPath(digest.Of([]byte(ts.ReadFile(args[0])))))
+	_, err := os.Stat(name)
+	ts.Check(err)
+	ts.Check(os.WriteFile(name, make([]byte, 100), 0o644))
+	ts.Check(os.RemoveAll(ts.MkAbs("out.txt")))
+}
+
+// hold-store uses the store as a command would, until release-store.
+func holdStore(ts *testscript.TestScript, _ bool, _ []string) {
+	done, err := openStore(ts).Use()
+	ts.Check(err)
+	ts.Value("store").(*holder).stop = done
+}
+
+func releaseStore(ts *testscript.TestScript, _ bool, _ []string) {
+	ts.Value("store").(*holder).stop()
 }

@@ -142,7 +142,7 @@ func TestEveryForgedContentIsFound(t *testing.T) {
 	if err != nil || len(names) < 15 {
 		t.Fatalf("%d blobs, %v", len(names), err)
 	}
-	found := 0
+	found, tries := 0, 0
 	for _, name := range names {
 		d, err := digest.Parse(filepath.Base(name))
 		if err != nil {
@@ -163,7 +163,12 @@ func TestEveryForgedContentIsFound(t *testing.T) {
 			t.Fatal(err)
 		}
 		undo := overwrite(t, name, container)
-		for _, command := range []string{"verify", "replay"} {
+		commands := []string{"verify", "replay"}
+		if strings.HasPrefix(string(content), `{"entries":`) {
+			commands = commands[:1] // a tree of the workspace, which a replay does not look at
+		}
+		for _, command := range commands {
+			tries++
 			status, stdout, stderr := p.here(command, id.String())
 			if status != exitIntegrity || !strings.Contains(stderr, d.String()) || strings.Contains(stdout, "identical") {
 				t.Errorf("%s: forged %.60q: exit %d\n%s%s", command, content, status, stdout, stderr)
@@ -176,7 +181,7 @@ func TestEveryForgedContentIsFound(t *testing.T) {
 	if status, _, stderr := p.here("replay", id.String()); status != exitOK {
 		t.Fatalf("put back: exit %d: %s", status, stderr)
 	}
-	proved(t, "forged contents: %d of %d found, by verify and by replay", found, 2*len(names))
+	proved(t, "forged contents: %d of %d found, by verify and by replay", found, tries)
 }
 
 // TestEveryForgedLogIsFound drops, swaps, repeats, changes and splices records,

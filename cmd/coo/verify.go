@@ -2,11 +2,15 @@ package main
 
 import (
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
+	"github.com/coo-runtime/coo/internal/digest"
 	"github.com/coo-runtime/coo/internal/flight"
 	"github.com/coo-runtime/coo/internal/report"
+	"github.com/coo-runtime/coo/internal/run"
+	"github.com/coo-runtime/coo/internal/snapshot"
 	"github.com/coo-runtime/coo/internal/store"
 )
 
@@ -44,12 +48,69 @@ func (a *app) verify(ref string) error {
 	if err != nil {
 		return err
 	}
+	trees, err := verifyTrees(st, h.ID)
+	if err != nil {
+		return err
+	}
 	fmt.Fprintf(a.stdout, "verified run %s\n", r.ID)
 	fmt.Fprintf(a.stdout, "  root             %s\n", r.Root)
 	fmt.Fprintf(a.stdout, "  freeze manifest  %s\n", r.Freeze)
 	fmt.Fprintf(a.stdout, "  %s, %s, %s of content, %s\n", report.Count(int(r.Records), "record"),
 		report.Count(int(r.Calls), "call"), report.Count(int(r.Blobs), "piece"), report.Size(r.Bytes))
+	if trees > 0 {
+		fmt.Fprintf(a.stdout, "  %s of its workspace\n", report.Count(trees, "snapshot"))
+	}
 	a.next("coo replay %s", r.ID.Short())
+	return nil
+}
+
+// verifyTrees checks every byte of the workspaces that executions of a run
+// have kept, and returns how many different ones there are.
+func verifyTrees(st *store.Store, id digest.Digest) (int, error) {
+	executions, err := st.Executions()
+	if err != nil {
+		return 0, err
+	}
+	trees, blobs := map[digest.Digest]bool{}, map[digest.Digest]bool{}
+	for _, e := range executions {
+		if e.Run != id {
+			continue
+		}
+		values, err := st.Attachments(e)
+		if err != nil {
+			return 0, err
+		}
+		kept, err := run.Trees(values)
+		if err != nil {
+			return 0, err
+		}
+		for _, t := range kept {
+			if trees[t.Tree] {
+				continue
+			}
+			trees[t.Tree] = true
+			if err := verifyTree(st, t.Tree, blobs); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return len(trees), nil
+}
+
+func verifyTree(st *store.Store, tree digest.Digest, seen map[digest.Digest]bool) error {
+	names, err := snapshot.Names(st, tree)
+	if err != nil {
+		return err
+	}
+	for _, d := range names {
+		if seen[d] {
+			continue
+		}
+		seen[d] = true
+		if err := st.VisitTo(d, io.Discard, nil); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

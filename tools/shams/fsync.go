@@ -177,7 +177,8 @@ func (d *disk) recorded(moment string) error {
 
 // passing are the names that nothing depends on: what they name may be lost.
 func passing(name string) bool {
-	return strings.HasSuffix(name, "/state.tmp") || strings.HasSuffix(name, "/state") || strings.Contains(name, "/.coo/tmp/gone-")
+	return strings.HasSuffix(name, "/state.tmp") || strings.HasSuffix(name, "/state") || strings.Contains(name, "/.coo/tmp/gone-") ||
+		strings.Contains(name, "/.coo/cache/")
 }
 
 func (d *disk) rename(args string) error {
