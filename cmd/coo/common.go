@@ -180,18 +180,25 @@ func (a *app) load(ref string) (*recording, error) {
 }
 
 func loadFrom(st *store.Store, ref string) (*recording, error) {
-	h, err := flight.Resolve(st, ref)
+	h, err := resolve(st, ref)
 	if err != nil {
-		if is[*store.DamageError](err) {
-			return nil, err
-		}
-		return nil, withStatus(exitUsage, err)
+		return nil, err
 	}
 	r, err := flight.LoadHandle(st, h)
 	if err != nil {
 		return nil, err
 	}
 	return &recording{st: st, handle: h, run: r, docs: report.Docs{Blob: r.Blob}}, nil
+}
+
+// resolve finds a run by what the user calls it. One that is not there is a
+// mistake of the command line; damage is not.
+func resolve(st *store.Store, ref string) (store.Handle, error) {
+	h, err := flight.Resolve(st, ref)
+	if err != nil && !is[*store.DamageError](err) {
+		err = withStatus(exitUsage, err)
+	}
+	return h, err
 }
 
 // name returns what the run is called on the command line.

@@ -49,7 +49,8 @@ func (a *app) replay(ref, against string) error {
 	if rec.run.Seal == nil {
 		return withStatus(exitUsage, fmt.Errorf("run %s is incomplete: only a sealed run can be replayed; coo run --from '%s' uses its answers", rec.name(), rec.name()))
 	}
-	if _, err := flight.Verify(rec.st, rec.run.ID); err != nil {
+	verified, err := flight.Verify(rec.st, rec.run.ID)
+	if err != nil {
 		return err
 	}
 	c := replay.Config{
@@ -67,7 +68,7 @@ func (a *app) replay(ref, against string) error {
 		}
 		defer done()
 	}
-	return a.replayed(rec, replay.Do(a.ctx, c))
+	return a.replayed(rec, verified.Calls, replay.Do(a.ctx, c))
 }
 
 // against puts today's source or workspace in the place of the recorded one.
@@ -93,7 +94,7 @@ func (a *app) against(rec *recording, path string, c *replay.Config) (done func(
 }
 
 // replayed tells what came of a replay, and keeps a divergence for explain.
-func (a *app) replayed(rec *recording, err error) error {
+func (a *app) replayed(rec *recording, calls int64, err error) error {
 	note := divergenceFile(rec)
 	d, diverged := errors.AsType[*replay.Divergence](err)
 	switch {
@@ -120,14 +121,8 @@ func (a *app) replayed(rec *recording, err error) error {
 	if err := os.Remove(note); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	calls := 0
-	for _, r := range rec.run.Records {
-		if _, ok := r.(*flight.Call); ok {
-			calls++
-		}
-	}
 	fmt.Fprintf(a.stdout, "identical: %s, %s answered from the record, 0 sent, root %s\n",
-		report.Count(len(rec.run.Records), "record"), report.Count(calls, "call"), rec.run.Seal.Root)
+		report.Count(len(rec.run.Records), "record"), report.Count(int(calls), "call"), rec.run.Seal.Root)
 	a.next("coo explain %s", rec.name())
 	return nil
 }

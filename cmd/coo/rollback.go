@@ -173,9 +173,9 @@ func (a *app) carryOut(f rollbackFlags, c rollback.Config) error {
 		return nil
 	}
 	e, err := p.Do(f.force)
-	if lost, ok := asChanged(err); ok {
+	if changed, ok := errors.AsType[*rollback.ChangedError](err); ok {
 		a.say("the workspace has changed since the run; this would be lost:")
-		for _, ch := range lost {
+		for _, ch := range changed.Lost {
 			fmt.Fprintf(a.stderr, "  %s\n", changeLine(ch))
 		}
 		a.next("coo rollback --force   # what is there now is kept all the same: coo rollback --undo")
@@ -195,13 +195,6 @@ func (a *app) carryOut(f rollbackFlags, c rollback.Config) error {
 		a.next("coo rollback --log")
 	}
 	return nil
-}
-
-func asChanged(err error) ([]snapshot.Change, bool) {
-	if e, ok := errors.AsType[*rollback.ChangedError](err); ok {
-		return e.Lost, true
-	}
-	return nil, false
 }
 
 // rollbackLog lists the rollbacks of this store.

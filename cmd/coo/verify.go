@@ -34,12 +34,9 @@ func (a *app) verify(ref string) error {
 	if err != nil {
 		return err
 	}
-	h, err := flight.Resolve(st, ref)
+	h, err := resolve(st, ref)
 	if err != nil {
-		if is[*store.DamageError](err) {
-			return err
-		}
-		return withStatus(exitUsage, err)
+		return err
 	}
 	if !h.Sealed {
 		return a.verifyOpen(st, h)

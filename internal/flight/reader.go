@@ -51,9 +51,6 @@ func (r *Reader) Next() (line []byte, rec Record, err error) {
 // Last returns the digest of the last line: after the seal, the run's ID.
 func (r *Reader) Last() digest.Digest { return r.link.Last() }
 
-// Calls returns the number of calls so far.
-func (r *Reader) Calls() int { return len(r.link.order.calls) }
-
 func (r *Reader) line() ([]byte, error) {
 	var line []byte
 	for {

@@ -147,9 +147,6 @@ func (l *Lineage) Write(path string) (int64, bool) {
 	return 0, false
 }
 
-// Undone reports whether the write record n was rolled back.
-func (l *Lineage) Undone(n int64) bool { return l.undone[n] }
-
 // Causes returns the input, clock and answer records visible at the call or
 // write record n, in order.
 func (l *Lineage) Causes(n int64) []int64 {
@@ -178,12 +175,6 @@ func (l *Lineage) DirectCauses(n int64) []int64 {
 		}
 	}
 	return slices.DeleteFunc(all, func(c int64) bool { return through[c] })
-}
-
-// CallOf returns the call that the answer record n answers.
-func (l *Lineage) CallOf(n int64) (int64, bool) {
-	c, ok := l.answers[n]
-	return c, ok
 }
 
 func collect(s snapshot) []int64 {

@@ -79,10 +79,10 @@ func TestLineage(t *testing.T) {
 	if _, ok := l.Write("none"); ok {
 		t.Error("Write of a path that was never written")
 	}
-	if !l.Undone(21) || l.Undone(9) || l.Undone(26) {
+	if !l.undone[21] || l.undone[9] || l.undone[26] {
 		t.Error("Undone: want record 21 only")
 	}
-	if c, ok := l.CallOf(11); !ok || c != 6 {
+	if c, ok := l.answers[11]; !ok || c != 6 {
 		t.Errorf("CallOf(11) = %d, %v, want 6", c, ok)
 	}
 }
@@ -103,7 +103,7 @@ func TestLineageRollback(t *testing.T) {
 		at("1.1", p.write("after", "")),                  // 8
 	))
 	for n, want := range map[int64]bool{3: false, 4: true, 6: true, 8: false} {
-		if l.Undone(n) != want {
+		if l.undone[n] != want {
 			t.Errorf("Undone(%d) = %v, want %v", n, !want, want)
 		}
 	}

@@ -17,6 +17,7 @@
 package rollback
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -36,7 +37,6 @@ import (
 const Dir = "rollbacks"
 
 const (
-	logDir    = Dir
 	entryFile = "entry.json"
 	planFile  = "plan.json"
 )
@@ -237,7 +237,7 @@ func (p *Prepared) intend() (*Entry, error) {
 }
 
 func publish(st *store.Store, n int64, line, plan []byte) error {
-	if err := durable.MkdirAll(st.Path(logDir), 0o755); err != nil {
+	if err := durable.MkdirAll(st.Path(Dir), 0o755); err != nil {
 		return err
 	}
 	tmp, err := os.MkdirTemp(st.Path("tmp"), "rollback-")
@@ -248,18 +248,20 @@ func publish(st *store.Store, n int64, line, plan []byte) error {
 	if err := os.Chmod(tmp, 0o755); err != nil {
 		return err
 	}
-	for name, b := range map[string][]byte{entryFile: line, planFile: plan} {
-		if err := durable.WriteFile(filepath.Join(tmp, name), append(b, '\n'), 0o644); err != nil {
-			return err
-		}
+	err = cmp.Or(
+		durable.WriteFile(filepath.Join(tmp, entryFile), append(line, '\n'), 0o644),
+		durable.WriteFile(filepath.Join(tmp, planFile), append(plan, '\n'), 0o644),
+	)
+	if err != nil {
+		return err
 	}
 	if err := os.Rename(tmp, st.Path(entryDir(n))); err != nil {
 		return err
 	}
-	return durable.SyncDir(st.Path(logDir))
+	return durable.SyncDir(st.Path(Dir))
 }
 
-func entryDir(n int64) string { return logDir + "/" + strconv.FormatInt(n, 10) }
+func entryDir(n int64) string { return Dir + "/" + strconv.FormatInt(n, 10) }
 
 // State says in words what a path is.
 func State(e *snapshot.Entry) string {
@@ -313,7 +315,7 @@ func read(st *store.Store) (entries []Entry, last digest.Digest, err error) {
 
 // onlyEntries reports an entry that is missing before others.
 func onlyEntries(st *store.Store, n int) error {
-	dirs, err := os.ReadDir(st.Path(logDir))
+	dirs, err := os.ReadDir(st.Path(Dir))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -321,7 +323,7 @@ func onlyEntries(st *store.Store, n int) error {
 		return err
 	}
 	if len(dirs) != n {
-		return &store.DamageError{Path: logDir, Record: -1, What: fmt.Sprintf("%d directories, but entry %d is missing", len(dirs), n+1)}
+		return &store.DamageError{Path: Dir, Record: -1, What: fmt.Sprintf("%d directories, but entry %d is missing", len(dirs), n+1)}
 	}
 	return nil
 }
@@ -353,7 +355,7 @@ type Recovered struct {
 
 // Recover finishes or takes back the rollbacks that a crash has interrupted.
 func Recover(st *store.Store) ([]Recovered, error) {
-	plans, err := filepath.Glob(filepath.Join(st.Path(logDir), "*", planFile))
+	plans, err := filepath.Glob(filepath.Join(st.Path(Dir), "*", planFile))
 	if err != nil || len(plans) == 0 {
 		return nil, err
 	}
@@ -366,7 +368,7 @@ func Recover(st *store.Store) ([]Recovered, error) {
 	for _, plan := range plans {
 		r, err := recoverOne(st, filepath.Dir(plan))
 		if err != nil {
-			return out, fmt.Errorf("%s/%s: %w", logDir, filepath.Base(filepath.Dir(plan)), err)
+			return out, fmt.Errorf("%s/%s: %w", Dir, filepath.Base(filepath.Dir(plan)), err)
 		}
 		if r != nil {
 			out = append(out, *r)
