@@ -15,6 +15,7 @@ import (
 	"github.com/coo-runtime/coo/internal/report"
 	"github.com/coo-runtime/coo/internal/rollback"
 	"github.com/coo-runtime/coo/internal/run"
+	"github.com/coo-runtime/coo/internal/snapshot"
 	"github.com/coo-runtime/coo/internal/store"
 )
 
@@ -120,6 +121,9 @@ func (a *app) recover(st *store.Store) error {
 	if err := a.recoverRollbacks(st); err != nil {
 		return err
 	}
+	if err := a.recoverRestores(st); err != nil {
+		return err
+	}
 	applied, err := run.Recover(st)
 	for _, r := range applied {
 		switch {
@@ -145,6 +149,20 @@ func (a *app) recoverRollbacks(st *store.Store) error {
 			how += ", but for what was changed since: " + visible(strings.Join(r.Kept, ", "))
 		}
 		a.say("rollback %d of %s was interrupted; %s", r.N, visible(r.Workspace), how)
+	}
+	return err
+}
+
+// recoverRestores removes what interrupted restores have left. One that cannot be
+// removed is in nobody's way.
+func (a *app) recoverRestores(st *store.Store) error {
+	left, err := snapshot.RecoverRestores(st)
+	for _, r := range left {
+		what := "what there was of it is removed"
+		if r.Err != nil {
+			what = visible(r.Err.Error())
+		}
+		a.say("restoring into %s was interrupted; %s", visible(r.Dir), what)
 	}
 	return err
 }

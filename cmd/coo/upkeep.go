@@ -16,7 +16,7 @@ func upkeepConfig(st *store.Store) upkeep.Config {
 	walked := map[digest.Digest][]digest.Digest{}
 	return upkeep.Config{
 		Store: st,
-		Dirs:  []string{rollback.Dir, snapshot.CacheDir},
+		Dirs:  []string{rollback.Dir, snapshot.CacheDir, snapshot.RestoresDir},
 		Walk: func(tree digest.Digest, blob func(digest.Digest)) error {
 			names, ok := walked[tree]
 			if !ok {

@@ -1,16 +1,12 @@
 package snapshot
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
-	"sync"
 
 	"github.com/coo-runtime/coo/internal/digest"
 	"github.com/coo-runtime/coo/internal/durable"
@@ -24,9 +20,10 @@ var ErrBusy = errors.New("another process is restoring into it")
 
 // Restore makes dir, which must be empty or not exist, what the tree says, all of it
 // or nothing, durably. It is made under another name beside dir (".coo-restore-" and
-// 16 digits) and renamed; what a killed process left there goes with the next try.
-// Of an existing dir the permissions are kept, but it is another directory
-// afterwards: a process that works in it must enter it again.
+// 16 digits) and renamed; what a killed process left there is removed by
+// [RecoverRestores], or by the next try. Of an existing dir the permissions are kept,
+// but it is another directory afterwards: a process that works in it must enter it
+// again.
 func Restore(st *store.Store, tree digest.Digest, dir string) error {
 	if err := restore(st, tree, dir); err != nil {
 		return fmt.Errorf("restore %q: %w", dir, err)
@@ -43,9 +40,8 @@ func restore(st *store.Store, tree digest.Digest, dir string) error {
 	if err != nil {
 		return err
 	}
-	sum := sha256.Sum256([]byte(abs))
-	id := hex.EncodeToString(sum[:8])
-	lock, err := durable.TryLock(st.Path("locks/restore-" + id))
+	place := st.Place(abs)
+	lock, err := durable.TryLock(st.Path(restoreLock(place)))
 	if errors.Is(err, durable.ErrLocked) {
 		return ErrBusy
 	}
@@ -53,25 +49,50 @@ func restore(st *store.Store, tree digest.Digest, dir string) error {
 		return err
 	}
 	defer lock.Unlock()
-	parent := filepath.Dir(abs)
-	temp := filepath.Join(parent, ".coo-restore-"+id)
-	if err := removeAll(temp); err != nil {
+	if _, err := clearRestore(st, place); err != nil {
 		return err
 	}
+	in, err := intendRestore(st, place)
+	if err != nil {
+		return err
+	}
+	if err := in.carryOut(st, tree, perm); err != nil {
+		_, left := in.clear(st)
+		return errors.Join(err, left)
+	}
+	return in.drop(st)
+}
+
+// carryOut builds the directory beside its place and puts it there.
+func (in restoreIntent) carryOut(st *store.Store, tree digest.Digest, perm fs.FileMode) error {
+	temp, dir := in.temp(st), st.PlaceOf(in.Dir)
 	if err := os.Mkdir(temp, 0o700); err != nil {
 		return bare(err)
 	}
-	err = build(st, tree, temp)
-	if err == nil {
-		err = os.Chmod(temp, perm)
+	if err := build(st, tree, temp); err != nil {
+		return err
 	}
-	if err == nil {
-		err = bare(rename(temp, abs))
+	if err := giveMode(temp, perm); err != nil {
+		return bare(err)
 	}
+	if err := rename(temp, dir); err != nil {
+		return bare(err)
+	}
+	return durable.SyncDir(filepath.Dir(dir))
+}
+
+// giveMode gives a directory its permissions, durably. It is opened before: they may
+// keep its owner out.
+func giveMode(dir string, perm fs.FileMode) error {
+	f, err := os.Open(dir)
 	if err != nil {
-		return errors.Join(err, removeAll(temp))
+		return err
 	}
-	return durable.SyncDir(parent)
+	defer f.Close()
+	if err := os.Chmod(dir, perm); err != nil || runtime.GOOS == "windows" {
+		return err
+	}
+	return f.Sync()
 }
 
 // emptyDir returns the permissions of the directory to come.
@@ -133,240 +154,4 @@ func unlockAll(top *os.Root, dir string, depth int) {
 			unlockAll(top, filepath.Join(dir, e.Name()), depth+1)
 		}
 	}
-}
-
-// A builder makes a tree in a new directory: directories and files, then links, then
-// the permissions of directories, the deepest first.
-type builder struct {
-	st    *store.Store
-	top   *os.Root
-	each  bool // sync every file and directory by itself
-	slots chan struct{}
-
-	mu    sync.Mutex
-	err   error
-	first map[digest.Digest]string // files that are there, to clone
-}
-
-func build(st *store.Store, tree digest.Digest, dir string) error {
-	paths, err := measure(st, tree)
-	if err != nil {
-		return err
-	}
-	c := checker{st: st}
-	if err := c.dir("", tree); err != nil {
-		return err
-	}
-	if err := c.collisions(dir); err != nil {
-		return err
-	}
-	top, err := os.OpenRoot(dir)
-	if err != nil {
-		return bare(err)
-	}
-	defer top.Close()
-	b := &builder{
-		st: st, top: top, slots: make(chan struct{}, runtime.GOMAXPROCS(0)-1), first: map[digest.Digest]string{},
-		each: runtime.GOOS != "linux" || paths <= syncEach,
-	}
-	if b.dir(top, "", tree); b.err != nil {
-		return b.err
-	}
-	if b.each {
-		return nil
-	}
-	_, err = durable.SyncFS(dir)
-	return err
-}
-
-// syncEach is the number of paths up to which each is synced by itself; above it
-// the whole file system is, where that can be done.
-const syncEach = 64
-
-func (b *builder) fail(path string, err error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.err == nil {
-		b.err = fmt.Errorf("%q: %w", path, bare(err))
-	}
-}
-
-func (b *builder) failed() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.err != nil
-}
-
-func (b *builder) do(wg *sync.WaitGroup, f func()) {
-	select {
-	case b.slots <- struct{}{}:
-		wg.Go(func() {
-			defer func() { <-b.slots }()
-			f()
-		})
-	default:
-		f()
-	}
-}
-
-// dir fills the directory at.
-func (b *builder) dir(at *os.Root, path string, tree digest.Digest) {
-	entries, err := readTree(b.st, tree)
-	if err != nil {
-		b.fail(path, err)
-		return
-	}
-	var wg sync.WaitGroup
-	for i := range entries {
-		e := &entries[i]
-		if e.Type == Link || b.failed() {
-			continue
-		}
-		b.do(&wg, func() {
-			where := join(path, e.Name)
-			make1 := b.file
-			if e.Type == Dir {
-				make1 = b.subdir
-			}
-			if err := make1(at, where, e); err != nil {
-				b.fail(where, err)
-			}
-		})
-	}
-	wg.Wait()
-	for i := range entries {
-		e := &entries[i]
-		if e.Type != Link || b.failed() {
-			continue
-		}
-		if err := at.Symlink(e.Target, e.Name); err != nil {
-			b.fail(join(path, e.Name), err)
-		}
-	}
-	if b.each && !b.failed() {
-		if err := syncRoot(at); err != nil {
-			b.fail(path, err)
-		}
-	}
-}
-
-func syncRoot(at *os.Root) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	f, err := at.Open(".")
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return f.Sync()
-}
-
-func (b *builder) subdir(at *os.Root, path string, e *Entry) error {
-	if err := at.Mkdir(e.Name, 0o700); err != nil {
-		return err
-	}
-	sub, err := at.OpenRoot(e.Name)
-	if err != nil {
-		return err
-	}
-	defer sub.Close()
-	b.dir(sub, path, e.SHA256)
-	perm, err := workspace.ParsePerm(e.Mode)
-	if err != nil || b.failed() {
-		return err
-	}
-	f, err := sub.Open(".")
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if err := at.Chmod(e.Name, perm); err != nil {
-		return err
-	}
-	if b.each && runtime.GOOS != "windows" {
-		return f.Sync()
-	}
-	return nil
-}
-
-// file makes a file: a clone of an equal one if there is one, or from the store.
-func (b *builder) file(at *os.Root, path string, e *Entry) error {
-	f, err := at.OpenFile(e.Name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if !b.clone(f, e) {
-		// A clone that stopped half-way leaves bytes that fill might pass over.
-		if err := f.Truncate(0); err != nil {
-			return err
-		}
-		if err := b.fill(f, e); err != nil {
-			return err
-		}
-	}
-	perm, err := workspace.ParsePerm(e.Mode)
-	if err != nil {
-		return err
-	}
-	if err := f.Chmod(perm); err != nil {
-		return err
-	}
-	if b.each {
-		if err := f.Sync(); err != nil {
-			return err
-		}
-	}
-	if e.Size >= cloneFrom && perm&0o400 != 0 {
-		b.mu.Lock()
-		b.first[e.SHA256] = path
-		b.mu.Unlock()
-	}
-	return f.Close()
-}
-
-func (b *builder) fill(f *os.File, e *Entry) error {
-	r, err := b.st.GetReader(e.SHA256)
-	if err != nil {
-		return err
-	}
-	// The reader checks the digest before it ends.
-	n, err := workspace.WriteSparse(f, r)
-	if err == nil && n != e.Size {
-		err = fmt.Errorf("content of %d bytes, want %d", n, e.Size)
-	}
-	return err
-}
-
-// cloneFrom is the length from which equal files are cloned, in bytes.
-const cloneFrom = 64 << 10
-
-// clone makes f a copy of an equal file that is in place already, and reports
-// whether it could: by sharing blocks, or else within the kernel.
-func (b *builder) clone(f *os.File, e *Entry) bool {
-	b.mu.Lock()
-	from, ok := b.first[e.SHA256]
-	b.mu.Unlock()
-	if !ok {
-		return false
-	}
-	src, err := b.top.Open(from)
-	if err != nil {
-		return false
-	}
-	defer src.Close()
-	fi, err := src.Stat()
-	if err != nil || fi.Size() != e.Size {
-		return false
-	}
-	if reflink(f, src) == nil {
-		return true
-	}
-	if sparse(fi) {
-		_, err = workspace.WriteSparse(f, src)
-	} else {
-		_, err = io.Copy(f, src) // copy_file_range where there is one
-	}
-	return err == nil
 }

@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -110,17 +111,106 @@ func TestRestoreIsAllOrNothing(t *testing.T) {
 	if err := os.WriteFile(blob, good, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	id := digest.Of([]byte(dir)).String()[:16]
-	model{".coo-restore-" + id: "d0555"}.write(t, parent)
-	model{"ro": "d0500", "ro/x": "f0400 left"}.write(t, parent)
-	if err := os.Rename(parent+"/ro", parent+"/.coo-restore-"+id+"/ro"); err != nil && os.Getuid() == 0 {
-		t.Fatal(err)
-	}
-	removeAll(parent + "/ro")
+	leaveBehind(t, st, dir)
 	if err := Restore(st, tree, dir); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(sample, read(t, dir)); diff != "" {
+		t.Errorf("the directory (-want +got):\n%s", diff)
+	}
+}
+
+// leaveBehind leaves what a killed restore into dir would.
+func leaveBehind(t *testing.T, st *store.Store, dir string) restoreIntent {
+	t.Helper()
+	in, err := intendRestore(st, st.Place(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(in.temp(st), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	model{"x": "f0400 left", "ro": "d0755", "ro/x": "f0400 left"}.write(t, in.temp(st))
+	if err := os.Chmod(filepath.Join(in.temp(st), "ro"), 0o500); err != nil {
+		t.Fatal(err)
+	}
+	return in
+}
+
+func TestRecoverRestores(t *testing.T) {
+	st, parent := newStore(t), tempDir(t)
+	dir := filepath.Join(parent, "r")
+	recovered := func() []InterruptedRestore {
+		t.Helper()
+		got, err := RecoverRestores(st)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	if got := recovered(); got != nil {
+		t.Errorf("RecoverRestores of a new store = %v", got)
+	}
+	leaveBehind(t, st, dir)
+	lock := lockOf(t, st, dir)
+	if got := recovered(); got != nil || len(read(t, parent)) == 0 {
+		t.Errorf("RecoverRestores beside the restore itself = %v, and there is %v", got, read(t, parent))
+	}
+	lock.Unlock()
+	if got := recovered(); len(got) != 1 || got[0].Dir != dir || got[0].Err != nil {
+		t.Errorf("RecoverRestores = %v", got)
+	}
+	if left := read(t, parent); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+	if got := recovered(); got != nil {
+		t.Errorf("RecoverRestores again = %v", got)
+	}
+	// Killed before it had made anything, or after all was in place; and the
+	// directory around it is gone.
+	for _, gone := range []string{leaveBehind(t, st, dir).temp(st), parent} {
+		if err := removeAll(gone); err != nil {
+			t.Fatal(err)
+		}
+		if got := recovered(); got != nil {
+			t.Errorf("RecoverRestores = %v, want nothing to tell", got)
+		}
+		if left, err := os.ReadDir(st.Path(RestoresDir)); err != nil || len(left) > 0 {
+			t.Errorf("in the store: %v, %v", left, err)
+		}
+		if gone != parent {
+			leaveBehind(t, st, dir)
+		}
+	}
+}
+
+// What an intent names is removed: none that coo has not made is believed.
+func TestRecoverRestoresRefuses(t *testing.T) {
+	parent := tempDir(t)
+	st := newStore(t)
+	in := restoreIntent{Dir: filepath.Join(parent, "r"), Format: restoreFormat, ID: "0123456789abcdef"}
+	model{"mine": "d0755", "mine/x": "f0644 mine"}.write(t, parent)
+	before := read(t, parent)
+	if err := os.MkdirAll(st.Path(RestoresDir), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for what, text := range map[string]string{
+		"empty":          "",
+		"no newline":     `{"dir":"` + in.Dir + `","format":"coo.restore/0","id":"0123456789abcdef"}`,
+		"another ID":     `{"dir":"` + in.Dir + `","format":"coo.restore/0","id":"/../mine"}` + "\n",
+		"another format": `{"dir":"` + in.Dir + `","format":"coo.restore/1","id":"0123456789abcdef"}` + "\n",
+		"another place":  `{"dir":"` + parent + `","format":"coo.restore/0","id":"0123456789abcdef"}` + "\n",
+		"another member": `{"dir":"` + in.Dir + `","format":"coo.restore/0","id":"0123456789abcdef","x":1}` + "\n",
+	} {
+		if err := os.WriteFile(st.Path(in.file()), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		_, err := RecoverRestores(st)
+		if d, ok := errors.AsType[*store.DamageError](err); !ok || d.Path != in.file() {
+			t.Errorf("%s: RecoverRestores = %v, want damage of %s", what, err, in.file())
+		}
+	}
+	if diff := cmp.Diff(before, read(t, parent)); diff != "" {
 		t.Errorf("the directory (-want +got):\n%s", diff)
 	}
 }

@@ -156,7 +156,7 @@ func TestGlob(t *testing.T) {
 		"a.md": "", "a/b.md": "", "a/c/d.md": "", "a.b/x.md": "", "Z.md": "", ".hidden": "",
 		".env": "", ".env.local": "", ".git/x.md": "", ".coo/x.md": "", "a/node_modules/x.md": "",
 		".venv/x.md": "", "a/__pycache__/x.md": "", ".mypy_cache/x.md": "", ".pytest_cache/x.md": "",
-		".ruff_cache/x.md": "", ".tox/x.md": "", tempPrefix + "0.new": "",
+		".ruff_cache/x.md": "", ".tox/x.md": "", tempPrefix + "0.new": "", RestorePrefix + "0/x.md": "",
 		"link.md": "-> a/b.md", "out.md": "-> ../../x", "env.md": "-> .env", "loop.md": "-> loop.md",
 		"linkdir": "-> a", "empty/": "",
 	}))

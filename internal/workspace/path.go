@@ -117,6 +117,10 @@ var reservedNames = func() map[string]bool {
 // tempPrefix begins the names of this package's own temporary files.
 const tempPrefix = ".coo-apply-"
 
+// RestorePrefix begins the name of a directory that is being restored, until it is
+// whole. Nobody reads or snapshots it before.
+const RestorePrefix = ".coo-restore-"
+
 var ignoredNames = func() map[string]bool {
 	m := map[string]bool{}
 	for _, name := range []string{
@@ -150,7 +154,12 @@ func ignoredName(name string) bool {
 		return r
 	}, name)
 	name = fold(strings.TrimRight(name, ". "))
-	if ignoredNames[name] || strings.HasPrefix(name, ".ENV") || strings.HasPrefix(name, fold(tempPrefix)) {
+	for _, prefix := range []string{".ENV", fold(tempPrefix), fold(RestorePrefix)} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	if ignoredNames[name] {
 		return true
 	}
 	for _, short := range []string{"GIT~", "COO~", "ENV~"} {

@@ -17,9 +17,10 @@ import (
 // A scenario is a command whose system calls are followed, and what there is
 // before. A new one is a new entry of [scenarios].
 type scenario struct {
-	name  string
-	files map[string]string // of the workspace; a name that ends in * is executable
-	setup [][]string        // commands before, not followed
+	name string
+	// Of the workspace: a name that ends in * is executable, in / a directory.
+	files map[string]string
+	setup [][]string // commands before, not followed
 	// The command. $URL is the sample model server's.
 	command []string
 	live    bool // its answers come from the server, so two runs differ
@@ -94,6 +95,21 @@ var workspaceFiles = map[string]string{
 	"apply.star":        applyMission,
 }
 
+// manyFiles are more than are synced one by one, and an empty directory.
+var manyFiles = func() map[string]string {
+	files := map[string]string{"next.star": nextMission, "wipe.star": wipeMission, "then/": ""}
+	for i := range 80 {
+		files[fmt.Sprintf("many/%d.txt", i)] = fmt.Sprintf("file %d\n", i)
+	}
+	return files
+}()
+
+const wipeMission = `
+def main(coo):
+    for i in range(80):
+        coo.write("many/%d.txt" % i, "new %d" % i)
+`
+
 var (
 	plain = []string{"run", "plain.star", "--clock", "2026-11-23T09:00:00Z"}
 	apply = []string{"run", "apply.star"}
@@ -109,6 +125,9 @@ var scenarios = []scenario{
 	{name: "recovery", kills: "apply", command: []string{"logs"}, part: 120, fullPart: 6000},
 	{name: "rollback", setup: [][]string{{"run", "next.star"}, apply}, command: []string{"rollback", "@last"}, part: 120},
 	{name: "rollback undone", setup: [][]string{apply, {"rollback", "@last"}}, command: []string{"rollback", "--undo"}, part: 60},
+	{name: "restore", setup: [][]string{apply}, command: []string{"restore", "@last:baseline", "then"}, part: 120},
+	{name: "restore, many files", files: manyFiles, setup: [][]string{{"run", "next.star"}}, command: []string{"restore", "@last", "then"}, part: 40, fullPart: 2000},
+	{name: "restore recovered", kills: "restore", command: []string{"logs"}, part: 80, fullPart: 4000},
 	{name: "collecting", kills: "sealing", command: []string{"gc", "--incomplete"}, part: 60, fullPart: 6000},
 	{name: "killed, then run again", kills: "sealing", command: plain, part: 100, fullPart: 6000},
 }
@@ -164,6 +183,8 @@ var (
 	toldRolled   = regexp.MustCompile(`(?m)^coo: rollback \d+: .* changed, .*\n`)
 	toldForward  = regexp.MustCompile(`(?m)^coo: rollback \d+ of .* was interrupted; it is finished now`)
 	toldBack     = regexp.MustCompile(`(?m)^coo: rollback \d+ of .* was interrupted; it is taken back`)
+	toldRestored = regexp.MustCompile(`(?m)^coo: .* holds the workspace as it was at .*\n`)
+	toldLeft     = regexp.MustCompile(`(?m)^coo: restoring into .* was interrupted; what there was of it is removed`)
 	toldNothing  = regexp.MustCompile(`(?m)^coo: the run is sealed, but nothing of it was written`)
 )
 
@@ -182,10 +203,10 @@ func (p *promise) say(fd int, data []byte) {
 		p.runs[string(m[1])], _ = strconv.Atoi(string(m[2]))
 		p.applied[true] = true
 	}
-	if toldFinished.Match(b) || toldRolled.Match(b) || toldForward.Match(b) {
+	if toldFinished.Match(b) || toldRolled.Match(b) || toldForward.Match(b) || toldRestored.Match(b) {
 		p.applied[true] = true
 	}
-	if toldUndone.Match(b) || toldNothing.Match(b) || toldBack.Match(b) {
+	if toldUndone.Match(b) || toldNothing.Match(b) || toldBack.Match(b) || toldLeft.Match(b) {
 		p.applied[false] = true
 	}
 }
@@ -199,6 +220,12 @@ func (b *bench) prepare(s scenario, dir string) error {
 	for name, text := range files {
 		name, exec := strings.CutSuffix(name, "*")
 		at := filepath.Join(dir, name)
+		if strings.HasSuffix(name, "/") {
+			if err := os.MkdirAll(at, 0o755); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
 			return err
 		}
