@@ -48,15 +48,16 @@ type record struct {
 //
 // The blob of a remembered file may have been removed from the store since. Looking
 // for each would cost more than looking at the file, so the cache also remembers the
-// times of the 256 directories of blobs, as they were before the blobs were known to
-// be there: where a time is the same, by the same rule, no name has gone.
+// times of the 256 directories of blobs, as they were when the snapshot had them all
+// on disk: where a time is the same, by the same rule, no name has gone. Before that
+// moment nothing goes either, because the process uses the store ([store.Store.Use]).
 type cache struct {
 	file  string
 	path  string // absolute, of the directory
 	scan  string
 	start int64
 	known known
-	now   shards    // before anything was looked for
+	now   shards    // before anything was looked for, then when all was stored
 	sound [256]bool // directories of blobs from which nothing has gone
 }
 
@@ -103,17 +104,10 @@ func openCache(st *store.Store, abs string, opts Options) (*cache, error) {
 	}
 	sum := sha256.Sum256([]byte(abs))
 	c.file = filepath.Join(dir, "stat-"+hex.EncodeToString(sum[:8]))
-	now, err := os.CreateTemp(dir, "tmp-*")
-	if err != nil {
+	var err error
+	if c.start, err = timeIn(dir); err != nil {
 		return nil, err
 	}
-	defer os.Remove(now.Name())
-	defer now.Close()
-	fi, err := now.Stat()
-	if err != nil {
-		return nil, err
-	}
-	c.start = fi.ModTime().UnixNano()
 	c.now = shardsOf(st, c.start)
 	if b, err := os.ReadFile(c.file); err == nil {
 		c.known = decodeCache(b, abs, opts.ScanID)
@@ -122,6 +116,21 @@ func openCache(st *store.Store, abs string, opts Options) (*cache, error) {
 		c.sound[i] = c.now[i] != 0 && c.now[i] == c.known.shards[i]
 	}
 	return c, nil
+}
+
+// timeIn returns the time by the clock of the file system that holds dir.
+func timeIn(dir string) (int64, error) {
+	f, err := os.CreateTemp(dir, "tmp-*")
+	if err != nil {
+		return 0, err
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return fi.ModTime().UnixNano(), nil
 }
 
 // settled reports whether any later change of a file shows in its times.
@@ -136,10 +145,17 @@ func settled(t, start int64) bool {
 	return t < start
 }
 
-// write replaces the cache with what w has found. It is not synced: a torn one is
-// none.
+// write replaces the cache with what w has found and stored. It is not synced: a torn
+// one is none.
 func (c *cache) write(w *walker) error {
-	if c.file == "" || w.read == 0 && w.known == c.known.files && c.now == c.known.shards {
+	if c.file == "" {
+		return nil
+	}
+	at, err := timeIn(filepath.Dir(c.file))
+	if err != nil {
+		return err
+	}
+	if c.now = shardsOf(w.st, at); w.read == 0 && w.known == c.known.files && c.now == c.known.shards {
 		return nil
 	}
 	f, err := os.CreateTemp(filepath.Dir(c.file), "tmp-*")

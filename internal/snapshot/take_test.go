@@ -368,3 +368,34 @@ func rollback(t testing.TB, dir string, st *store.Store, tree [32]byte) *Restora
 	}
 	return r
 }
+
+// The first snapshot stores everything, and so changes every directory of blobs. The
+// next one relies on them all the same: it was there when they had settled.
+func TestCacheKnowsWhatWasStored(t *testing.T) {
+	root, st := tempDir(t), newStore(t)
+	c, err := openCache(st, root, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum, err := st.Put([]byte("new"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(20 * time.Millisecond) // more than a step of the clock of any file system here
+	if err := c.write(newWalker(st, nil, Options{})); err != nil {
+		t.Fatal(err)
+	}
+	again, err := openCache(st, root, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !again.sound[sum[0]] {
+		t.Error("the directory of a blob that the snapshot stored counts as unknown")
+	}
+	if err := os.Remove(st.Path(store.BlobPath(sum))); err != nil {
+		t.Fatal(err)
+	}
+	if again, err = openCache(st, root, Options{}); err != nil || again.sound[sum[0]] {
+		t.Errorf("the directory of a blob that has gone counts as sound (%v)", err)
+	}
+}
