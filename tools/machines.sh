@@ -13,7 +13,7 @@ chmod 755 "$tmp"
 shm=
 trap 'rm -rf "$tmp" ${shm:+"$shm"}' EXIT
 host=$(go env GOHOSTARCH)
-cp -r testdata/golden "$tmp/golden"
+cp -r testdata/recordings/v0 "$tmp/golden"
 chmod -R a+rX "$tmp/golden"
 
 arches=(arm64 s390x)

@@ -40,15 +40,15 @@ var matrix = []surroundings{
 }
 
 // The same missions give the same bytes, and so the same run IDs, in all
-// surroundings; and those IDs are the ones that the golden runs got when they
+// surroundings; and those IDs are the ones that the recordings got when they
 // were made. tools/machines.sh does the same with other processors, users and
 // file systems.
 func TestMatrix(t *testing.T) {
-	root, err := filepath.Abs(golden)
+	root, err := filepath.Abs(corpus)
 	if err != nil {
 		t.Fatal(err)
 	}
-	runs := goldenRuns(t)
+	runs := corpusRuns(t)
 	want := map[string]string{}
 	for _, r := range runs {
 		want[r.name] = r.id
@@ -74,7 +74,7 @@ func TestMatrix(t *testing.T) {
 
 // measure performs everything in the surroundings s and returns what came of
 // it, by name.
-func (s surroundings) measure(t *testing.T, root string, runs []goldenRun) map[string]string {
+func (s surroundings) measure(t *testing.T, root string, runs []corpusRun) map[string]string {
 	dir := t.TempDir()
 	if s.deep {
 		dir = filepath.Join(dir, strings.Repeat("deep/", 20), "ü b", strings.Repeat("n", 200))
@@ -91,7 +91,7 @@ func (s surroundings) measure(t *testing.T, root string, runs []goldenRun) map[s
 	got["demo, replay"], _ = s.coo(t, dir, "0", "replay", "@last")
 	for _, r := range runs {
 		if r.name != "language" && r.name != "files" && r.name != "failing" {
-			continue // their calls need a server: TestGoldenRerun
+			continue // their calls need a server: TestRecordingsAgain
 		}
 		args := append([]string{"run", filepath.Join(root, "missions", r.name+".star"), "--json", "--from", "none"}, r.flags...)
 		out, _ := s.coo(t, dir, r.exit, args...)

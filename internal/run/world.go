@@ -221,8 +221,8 @@ func (w *world) Now(b string) (int64, error) {
 	return now, nil
 }
 
-// maxSleep bounds what a branch may sleep between two calls: one year.
-const maxSleep = 365 * 24 * 60 * 60 * 1000
+// maxSleep bounds what a branch may sleep between two calls: 366 days.
+const maxSleep = 366 * 24 * 60 * 60 * 1000
 
 // Sleep moves the branch's clock. Time really passes only before a live call
 // of the branch leaves.
@@ -233,7 +233,7 @@ func (w *world) Sleep(b string, ms int64) error {
 	}
 	br := w.branches[b]
 	if ms > maxSleep-br.slept {
-		return errors.New("sleep: more than a year")
+		return errors.New("sleep: more than 366 days between two calls")
 	}
 	br.slept += ms
 	br.owed += ms

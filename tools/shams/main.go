@@ -154,7 +154,7 @@ func (b *bench) close() {
 func moduleRoot() (string, error) {
 	dir, err := os.Getwd()
 	for ; err == nil && dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "testdata", "golden", "runs.txt")); err == nil {
+		if _, err := os.Stat(filepath.Join(dir, "testdata", "recordings", "v0", "runs.txt")); err == nil {
 			return dir, nil
 		}
 	}

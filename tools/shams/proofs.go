@@ -78,14 +78,14 @@ func expectCaught(err error) (string, error) {
 	return "", err
 }
 
-// A goldenRun is a recording in testdata/golden.
+// A goldenRun is a recording in testdata/recordings/v0.
 type goldenRun struct {
 	id    string
 	lines []string
 }
 
 func goldenRuns(root string) (map[string]goldenRun, error) {
-	golden := filepath.Join(root, "testdata", "golden")
+	golden := filepath.Join(root, "testdata", "recordings", "v0")
 	text, err := os.ReadFile(filepath.Join(golden, "runs.txt"))
 	if err != nil {
 		return nil, err
@@ -109,7 +109,7 @@ func (b *bench) goldenStore() (string, error) {
 		return "", err
 	}
 	store := filepath.Join(dir, "store")
-	return store, os.CopyFS(store, os.DirFS(filepath.Join(b.root, "testdata", "golden", "store")))
+	return store, os.CopyFS(store, os.DirFS(filepath.Join(b.root, "testdata", "recordings", "v0", "store")))
 }
 
 // replayAll replays every golden run.
