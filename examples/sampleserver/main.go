@@ -1,10 +1,10 @@
 // Sampleserver is a stand-in for a model server: it speaks the wire formats of
-// OpenAI, Anthropic and Gemini, answers at random, and misbehaves on request.
+// OpenAI, Anthropic, Gemini, Ollama and Bedrock, answers at random, and misbehaves on request.
 // What it serves is described in internal/modelserver and in the README beside
 // this file.
 //
-//	sampleserver [-addr HOST:PORT] [-ready FILE] [-tls CERT,KEY] [-key KEY]
-//	             [-delay MIN,MAX] [-stall DURATION]
+//	sampleserver [-addr HOST:PORT] [-ready FILE] [-tls CERT,KEY] [-ca FILE] [-key KEY]
+//	             [-delay MIN,MAX] [-stall DURATION] [-retry-after DURATION]
 //
 // It prints one line when it listens, and ends with status 0 at SIGINT or
 // SIGTERM. Status 1 is a failure, 2 a wrong command line.
@@ -42,7 +42,8 @@ func main() {
 // A config is what the command line says.
 type config struct {
 	addr, ready string
-	cert, key   string // files; empty: no TLS
+	cert, key   string // files; empty: no TLS of that kind
+	ca          string // the file for the certificate of an authority; empty: none
 	options     modelserver.Options
 }
 
@@ -71,6 +72,8 @@ func parse(args []string, stderr io.Writer) (*config, error) {
 	f.StringVar(&c.addr, "addr", "127.0.0.1:0", "listen at `HOST:PORT`; port 0 takes a free one")
 	f.StringVar(&c.ready, "ready", "", "write the address to `FILE` when listening; removed at the end")
 	f.StringVar(&c.options.Key, "key", "", "answer 401 to requests without this API `KEY`")
+	f.StringVar(&c.ca, "ca", "", "serve https for any host name; write the certificate to trust to `FILE`")
+	f.DurationVar(&c.options.RetryAfter, "retry-after", time.Second, "what clients are told to wait")
 	f.DurationVar(&c.options.Stall, "stall", 5*time.Minute, "how long a stalled answer lasts")
 	f.Func("tls", "serve https with the PEM files `CERT,KEY`", func(text string) error {
 		var ok bool
@@ -88,6 +91,9 @@ func parse(args []string, stderr io.Writer) (*config, error) {
 			f.Usage()
 		}
 		return nil, err
+	}
+	if c.ca != "" && c.cert != "" {
+		return nil, errors.New("-ca and -tls: one of them")
 	}
 	if f.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument: %q", f.Arg(0))
@@ -116,13 +122,12 @@ func serve(ctx context.Context, c *config, stdout io.Writer) error {
 		Handler:           modelserver.New(c.options),
 		ReadHeaderTimeout: 10 * time.Second,
 	}
+	var err error
+	if server.TLSConfig, err = c.tls(); err != nil {
+		return err
+	}
 	scheme, start := "http", server.Serve
-	if c.cert != "" {
-		pair, err := tls.LoadX509KeyPair(c.cert, c.key)
-		if err != nil {
-			return err
-		}
-		server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}}
+	if server.TLSConfig != nil {
 		scheme, start = "https", func(l net.Listener) error { return server.ServeTLS(l, "", "") }
 	}
 	if c.ready != "" {
@@ -151,6 +156,22 @@ func serve(ctx context.Context, c *config, stdout io.Writer) error {
 		server.Shutdown(end) // what takes longer, a stalled answer, is closed
 		return nil
 	}
+}
+
+// tls is how https is served; nil: it is not.
+func (c *config) tls() (*tls.Config, error) {
+	switch {
+	case c.ca != "":
+		authority, err := modelserver.NewAuthority()
+		if err != nil {
+			return nil, err
+		}
+		return authority.TLS(), os.WriteFile(c.ca, authority.PEM(), 0o644)
+	case c.cert != "":
+		pair, err := tls.LoadX509KeyPair(c.cert, c.key)
+		return &tls.Config{Certificates: []tls.Certificate{pair}}, err
+	}
+	return nil, nil
 }
 
 // writeReady writes the address and a newline to a file, which is there with

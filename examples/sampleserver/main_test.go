@@ -128,6 +128,29 @@ func TestTLS(t *testing.T) {
 	}
 }
 
+// TestCA serves https under a name that no certificate was made for before.
+func TestCA(t *testing.T) {
+	dir := t.TempDir()
+	ready, ca := filepath.Join(dir, "ready"), filepath.Join(dir, "ca.pem")
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan int, 1)
+	go func() { done <- run(ctx, []string{"-ready", ready, "-ca", ca}, io.Discard, io.Discard) }()
+	addr := await(t, ready)
+	text, err := os.ReadFile(ca)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(text)
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, ServerName: "api.example.test"}}
+	models(t, &http.Client{Transport: transport}, "https://"+addr)
+	transport.CloseIdleConnections()
+	stop()
+	if status := <-done; status != 0 {
+		t.Errorf("status %d", status)
+	}
+}
+
 func TestCommandLine(t *testing.T) {
 	ended, stop := context.WithCancel(t.Context())
 	stop()
@@ -141,6 +164,7 @@ func TestCommandLine(t *testing.T) {
 		{"-port 1", 2, "sampleserver: flag provided but not defined: -port\n"},
 		{"more", 2, "sampleserver: unexpected argument: \"more\"\n"},
 		{"-tls one", 2, "not CERT,KEY"},
+		{"-tls a,b -ca c", 2, "one of them"},
 		{"-delay 2ms,1ms", 2, "not MIN,MAX"},
 		{"-addr nowhere", 1, "missing port"},
 		{"-tls no.pem,no.key", 1, "no.pem"},

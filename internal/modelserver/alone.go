@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // standsAlone tells whether a directive is answered without looking at what
@@ -49,13 +50,30 @@ func (s *server) status(x *exchange, f *directive) {
 	text := fmt.Sprintf("The sample server was asked for status %d", f.status)
 	switch f.status {
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable, statusOverloaded:
-		seconds := f.checked("retry-after", 1)
+		seconds, ms := f.retryAfter(s.RetryAfter)
 		x.w.Header().Set("retry-after", strconv.Itoa(seconds))
-		x.w.Header().Set("retry-after-ms", strconv.Itoa(seconds*1000))
+		x.w.Header().Set("retry-after-ms", strconv.Itoa(ms))
 		x.w.Header().Set("x-should-retry", "true")
 		text += fmt.Sprintf(": retry after %d s", seconds)
 	}
 	s.refuse(x, f.status, text)
+}
+
+// retryAfter is how long a client is to wait before it asks again, in whole
+// seconds and in milliseconds: as the directive says, or otherwise.
+func (d *directive) retryAfter(otherwise time.Duration) (seconds, ms int) {
+	seconds, ms = int(otherwise/time.Second), int(otherwise/time.Millisecond)
+	if d.has("retry-after") {
+		seconds = d.checked("retry-after", 0)
+		ms = seconds * 1000
+	}
+	if d.has("retry-after-ms") {
+		ms = d.checked("retry-after-ms", 0)
+		if !d.has("retry-after") {
+			seconds = ms / 1000
+		}
+	}
+	return seconds, ms
 }
 
 // hopParam is the query parameter that counts the redirects followed.

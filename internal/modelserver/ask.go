@@ -15,7 +15,10 @@ type ask struct {
 	choice   string // "" (the model decides), "none", or the name of the tool to call
 	answered bool   // the last message is a tool's result
 	result   string // that result
+	results  int    // how many results the request holds
+	loop     int    // tools are called until there are so many results, or fewer; 0: until there is one
 	preamble bool   // the provider's models say something before they call a tool
+	thinks   bool   // the provider's models say what they think
 	asJSON   bool   // the text is to be JSON
 	schema   json.RawMessage
 	limit    int // the most tokens; 0: no limit
@@ -24,7 +27,12 @@ type ask struct {
 	usage   bool // OpenAI: the stream ends with the token counts
 	padding bool // OpenAI: events are padded
 	array   bool // Gemini: the stream is a JSON array
-	fields  map[string]json.RawMessage
+	packed  bool // OpenAI: vectors are base64
+
+	inputs     int // texts to make vectors of
+	dimensions int // of a vector
+
+	fields map[string]json.RawMessage
 }
 
 // A tool is a function that the model may call.
@@ -35,11 +43,12 @@ type tool struct {
 
 // A reply is an answer, without its provider's shape.
 type reply struct {
-	pieces []string // the text, token by token
-	call   *toolCall
-	cut    bool // the text was ended by the ask's limit
-	in     int  // tokens
-	out    int
+	thought []string // what was thought before, token by token
+	pieces  []string // the text, token by token
+	calls   []toolCall
+	cut     bool // the text was ended by the ask's limit
+	in      int  // tokens
+	out     int
 }
 
 // A toolCall is a call of a tool. Arguments is JSON.
@@ -87,13 +96,16 @@ func (s *sampler) compose(a *ask, said string) *reply {
 	text := said
 	switch {
 	case said != "":
-	case len(a.tools) > 0 && !a.answered && a.choice != "none":
-		t := a.tool(a.choice)
-		if t == nil {
-			t = &a.tools[intn(len(a.tools))]
+	case a.callsTools():
+		for range a.callsAtOnce() {
+			t := a.tool(a.choice)
+			if t == nil {
+				t = &a.tools[intn(len(a.tools))]
+			}
+			c := toolCall{t.name, string(encode(s.arguments(t)))}
+			y.calls = append(y.calls, c)
+			y.out += len(tokens(c.name)) + len(tokens(c.arguments))
 		}
-		y.call = &toolCall{t.name, string(encode(s.arguments(t)))}
-		y.out = len(tokens(t.name)) + len(tokens(y.call.arguments))
 		if a.preamble {
 			text = s.sentence()
 		}
@@ -106,11 +118,33 @@ func (s *sampler) compose(a *ask, said string) *reply {
 	}
 	y.pieces = tokens(text)
 	if a.limit > 0 && len(y.pieces) > a.limit {
-		y.pieces, y.cut = y.pieces[:a.limit], y.call == nil
+		y.pieces, y.cut = y.pieces[:a.limit], len(y.calls) == 0
 	}
-	y.out += len(y.pieces)
+	if a.thinks {
+		y.thought = tokens(s.sentence())
+	}
+	y.out += len(y.pieces) + len(y.thought)
 	return y
 }
+
+// callsTools tells whether the answer is to be calls of tools. A loop goes on
+// half of the time, until there are enough results.
+func (a *ask) callsTools() bool {
+	if len(a.tools) == 0 || a.choice == "none" {
+		return false
+	}
+	return !a.answered || a.results < a.loop && oneIn(2)
+}
+
+// callsAtOnce is how many tools one answer calls.
+func (a *ask) callsAtOnce() int {
+	if a.loop == 0 || a.choice != "" {
+		return 1
+	}
+	return between(1, min(maxCallsAtOnce, max(1, a.loop-a.results)))
+}
+
+const maxCallsAtOnce = 3
 
 // arguments makes up the arguments of a call. They are always an object.
 func (s *sampler) arguments(t *tool) any {

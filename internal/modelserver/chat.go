@@ -62,7 +62,9 @@ func (chat) read(_ *http.Request, body []byte) (*ask, error) {
 	for _, m := range q.Messages {
 		text := textOf(m.Content)
 		a.prompt += text
-		a.answered, a.result = m.Role == "tool" || m.Role == "function", text
+		if a.answered = m.Role == "tool" || m.Role == "function"; a.answered {
+			a.results, a.result = a.results+1, text
+		}
 	}
 	for _, t := range q.Tools {
 		a.tools = append(a.tools, tool{t.Function.Name, t.Function.Parameters})
@@ -73,7 +75,7 @@ func (chat) read(_ *http.Request, body []byte) (*ask, error) {
 // finish returns why a reply ended.
 func (chat) finish(y *reply) string {
 	switch {
-	case y.call != nil:
+	case len(y.calls) > 0:
 		return "tool_calls"
 	case y.cut:
 		return "length"
@@ -97,18 +99,16 @@ func (chat) usageOf(y *reply) object {
 
 func (c chat) plain(a *ask, y *reply) []byte {
 	message := object{"role", "assistant", "content", y.text(), "refusal", nil, "annotations", []any{}}
-	if y.call != nil {
-		message = object{
-			"role", "assistant", "content", nil,
-			"tool_calls",
-			[]any{object{
+	if len(y.calls) > 0 {
+		calls := []any{}
+		for _, c := range y.calls {
+			calls = append(calls, object{
 				"id", "call_" + randomText(24), "type", "function",
 				"function",
-				object{"name", y.call.name, "arguments", y.call.arguments},
-			}},
-			"refusal", nil, "annotations",
-			[]any{},
+				object{"name", c.name, "arguments", c.arguments},
+			})
 		}
+		message = object{"role", "assistant", "content", nil, "tool_calls", calls, "refusal", nil, "annotations", []any{}}
 	}
 	return encode(object{
 		"id", "chatcmpl-" + randomText(29), "object", "chat.completion",
@@ -141,20 +141,25 @@ func (c chat) stream(a *ask, y *reply) [][]byte {
 		return chunk([]any{object{"index", 0, "delta", d, "logprobs", nil, "finish_reason", finish}}, nil)
 	}
 	var out [][]byte
-	if y.call == nil {
+	if len(y.calls) == 0 {
 		out = append(out, delta(object{"role", "assistant", "content", "", "refusal", nil}, nil))
 		for _, p := range y.pieces {
 			out = append(out, delta(object{"content", p}, nil))
 		}
-	} else {
-		out = append(out, delta(object{"role", "assistant", "content", nil, "tool_calls", []any{object{
-			"index", 0, "id", "call_" + randomText(24), "type", "function",
+	}
+	for i, c := range y.calls {
+		d := object{"tool_calls", []any{object{
+			"index", i, "id", "call_" + randomText(24), "type", "function",
 			"function",
-			object{"name", y.call.name, "arguments", ""},
-		}}, "refusal", nil}, nil))
-		for _, p := range tokens(y.call.arguments) {
+			object{"name", c.name, "arguments", ""},
+		}}}
+		if i == 0 {
+			d = append(object{"role", "assistant", "content", nil}, d.with("refusal", nil)...)
+		}
+		out = append(out, delta(d, nil))
+		for _, p := range tokens(c.arguments) {
 			out = append(out, delta(object{"tool_calls", []any{object{
-				"index", 0, "function", object{"arguments", p},
+				"index", i, "function", object{"arguments", p},
 			}}}, nil))
 		}
 	}
@@ -194,7 +199,7 @@ func (openAI) contentType(_ *ask, stream bool) string {
 
 func (openAI) overloaded() int { return http.StatusServiceUnavailable }
 
-func (openAI) headers(h http.Header) {
+func (openAI) headers(h http.Header, _ int) {
 	h.Set("openai-organization", "sample")
 	h.Set("openai-processing-ms", strconv.Itoa(between(100, 900)))
 	h.Set("openai-version", "2020-10-01")

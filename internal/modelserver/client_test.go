@@ -125,6 +125,11 @@ func readSSE(body []byte) ([]sse, error) {
 
 func tail(b []byte) []byte { return b[max(0, len(b)-40):] }
 
+// trouble is the text of an error, in any provider's shape.
+func trouble(v any) string {
+	return str(v, "error", "message") + str(v, "error") + str(v, "message")
+}
+
 // A said is what an answer says, whatever its shape.
 type said struct {
 	id, model    string
@@ -141,11 +146,14 @@ type provider struct {
 	body          func(o options) string
 	plain         func(v any) said
 	stream        func(t *testing.T, body []byte) said
+	values        func(t *testing.T, body []byte) []any // the events of a stream, parsed
 	stop          string
 	length        string
 	called        string
 	sse           bool
 	wholeTools    bool // a call comes without a text before it
+	noTools       bool
+	noJSON        bool
 }
 
 // options are what a client asks for.

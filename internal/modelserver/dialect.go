@@ -2,6 +2,7 @@ package modelserver
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -23,8 +24,8 @@ type dialect interface {
 	overloaded() int
 	// contentType is that of a plain answer, or of a stream for a.
 	contentType(a *ask, stream bool) string
-	// headers adds what the provider adds to each answer.
-	headers(h http.Header)
+	// headers adds what the provider adds to each answer of a status.
+	headers(h http.Header, status int)
 }
 
 // messageOverloaded is what an overloaded server says.
@@ -37,8 +38,18 @@ func route(path string) dialect {
 		return chat{}
 	case "/v1/responses", "/responses":
 		return responses{}
+	case "/v1/embeddings", "/embeddings":
+		return embeddings{}
 	case "/v1/messages":
 		return messages{}
+	case "/api/chat", "/api/generate", "/api/embed":
+		return ollama{method: strings.TrimPrefix(path, "/api/")}
+	}
+	if rest, ok := strings.CutPrefix(path, "/model/"); ok {
+		// The name of a model may be an ARN, with slashes in it.
+		if i := strings.LastIndexByte(rest, '/'); i > 0 && slices.Contains(bedrockMethods, rest[i+1:]) {
+			return bedrock{model: rest[:i], method: rest[i+1:]}
+		}
 	}
 	for _, prefix := range []string{"/v1beta/models/", "/v1/models/"} {
 		rest, ok := strings.CutPrefix(path, prefix)
@@ -74,6 +85,7 @@ var modelNames = []string{"sample-large", "sample-small"}
 func listModels(r *http.Request) []byte {
 	list := []any{}
 	gem := strings.HasPrefix(r.URL.Path, "/v1beta/")
+	oll := strings.HasPrefix(r.URL.Path, "/api/")
 	ant := r.Header.Get("anthropic-version") != ""
 	for _, name := range modelNames {
 		switch {
@@ -83,6 +95,8 @@ func listModels(r *http.Request) []byte {
 				"supportedGenerationMethods",
 				[]string{"generateContent"},
 			})
+		case oll:
+			list = append(list, object{"name", name, "model", name, "modified_at", "2026-01-01T00:00:00Z", "size", 1})
 		case ant:
 			list = append(list, object{"type", "model", "id", name, "display_name", name, "created_at", "2026-01-01T00:00:00Z"})
 		default:
@@ -92,6 +106,8 @@ func listModels(r *http.Request) []byte {
 	switch {
 	case gem:
 		return indent(object{"models", list})
+	case oll:
+		return encode(object{"models", list})
 	case ant:
 		return encode(object{"data", list, "has_more", false, "first_id", modelNames[0], "last_id", modelNames[len(modelNames)-1]})
 	}

@@ -23,18 +23,24 @@ const (
 	kindEcho       = "echo"
 	kindBig        = "big"
 	kindDeep       = "deep"
+	kindCoded      = "coded"
+	kindLoop       = "loop"
 	kindStatus     = "status" // never written: stands for 400 … 599
 )
 
 // parameters are the kinds and the parameters that each may have.
 var parameters = map[string][]string{
-	kindCut: {}, kindStall: {}, kindSilent: {}, kindReset: {}, kindMalformed: {}, kindOverloaded: {},
+	kindSilent: {}, kindReset: {}, kindMalformed: {}, kindOverloaded: {},
+	kindCut:       {"coding"},
+	kindStall:     {"coding"},
+	kindCoded:     {"coding"},
+	kindLoop:      {"results"},
 	kindBadLength: {"short"},
 	kindRedirect:  {"to", "code", "hops"},
 	kindEcho:      {"as", "chunks", "pad", "coding", "trailers", "names"},
 	kindBig:       {"bytes"},
 	kindDeep:      {"depth"},
-	kindStatus:    {"retry-after"},
+	kindStatus:    {"retry-after", "retry-after-ms"},
 }
 
 // A directive is one thing that a client asks for.
@@ -89,7 +95,7 @@ func (d *directive) check() error {
 	for _, n := range []struct {
 		name   string
 		lo, hi int
-	}{{"retry-after", 0, 3600}, {"hops", 1, 1000}, {"pad", 0, 1024}, {"bytes", 0, 1 << 30}, {"depth", 1, 10_000_000}} {
+	}{{"retry-after", 0, 3600}, {"retry-after-ms", 0, 3600_000}, {"results", 1, 100}, {"hops", 1, 1000}, {"pad", 0, 1024}, {"bytes", 0, 1 << 30}, {"depth", 1, 10_000_000}} {
 		if _, err := d.number(n.name, n.lo, n.lo, n.hi); err != nil {
 			return err
 		}

@@ -11,22 +11,31 @@
 //
 //	POST /v1/chat/completions                          OpenAI chat completions
 //	POST /v1/responses                                 OpenAI responses
+//	POST /v1/embeddings                                OpenAI embeddings
+//	POST /v1/files                                     OpenAI files: a multipart form
 //	POST /v1/messages                                  Anthropic messages
 //	POST /v1beta/models/MODEL:generateContent          Gemini
 //	POST /v1beta/models/MODEL:streamGenerateContent    Gemini: a JSON array, or SSE with alt=sse
-//	GET  /v1/models, /v1beta/models                    the names of some models
+//	POST /api/chat, /api/generate, /api/embed          Ollama: lines of JSON
+//	POST /model/MODEL/converse                         Bedrock
+//	POST /model/MODEL/converse-stream                  Bedrock: an AWS event stream
+//	POST /model/MODEL/invoke                           Bedrock: Anthropic messages
+//	POST /model/MODEL/invoke-with-response-stream      Bedrock: those in an AWS event stream
+//	GET  /v1/models, /v1beta/models, /api/tags         the names of some models
 //
 // The OpenAI paths also exist without /v1, the Gemini paths also under /v1. A
 // request that offers tools is answered with a call of one of them, its
 // arguments made up from the tool's schema, unless the last message is a
 // tool's result. A request for JSON is answered with JSON, made up from the
-// schema if there is one. Token counts are consistent, not a provider's own.
+// schema if there is one. Anthropic's models think when asked to, and sign it:
+// a thought that comes back must have the signature that it was sent with.
+// Token counts are consistent, not a provider's own.
 //
 // # Misbehaving on request
 //
 // The header x-sample, or a model named "sample-" and a kind, asks for one of:
 //
-//	400 … 599      that status; retry-after=SECONDS (429, 503, 529: 1 unless told)
+//	400 … 599      that status; retry-after=SECONDS or retry-after-ms=N (429, 503, 529: a second unless told)
 //	cut            half of the answer, then the connection is closed
 //	stall          half of the answer, then nothing more
 //	silent         nothing at all
@@ -39,6 +48,10 @@
 //	echo           the request, in the headers and in the body of the answer (below)
 //	big            a JSON string; bytes=N, 1048576 unless told
 //	deep           nested JSON arrays; depth=N, 100000 unless told
+//	coded          the answer in a content coding that the client takes: zstd, gzip or deflate, or coding=NAME
+//	               (cut and stall have it too)
+//	loop           one to three calls of tools at once, and half of the time more of them after the results,
+//	               until there are 6 results, or results=N
 //
 // KIND-once misbehaves at the first asking of a request and answers the second
 // one, misbehaves at the third, and so on; equal requests have the same

@@ -2,12 +2,9 @@ package modelserver
 
 import (
 	"bytes"
-	"compress/gzip"
-	"compress/zlib"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -58,7 +55,7 @@ func (s *server) echo(x *exchange, f *directive) {
 	h.Set("content-type", kind)
 	if coding := f.params["coding"]; coding != "" {
 		h.Set("content-encoding", coding)
-		body = compress(coding, body)
+		body = bytes.Join(compress(coding, [][]byte{body}), nil)
 	}
 	repeatHeaders(x, f)
 	sizes, _ := f.chunks() // checked when it was parsed
@@ -187,22 +184,4 @@ func cutAt(body []byte, sizes []int) [][]byte {
 		body = body[n:]
 	}
 	return out
-}
-
-// compress applies a coding of RFC 9110 section 8.4.1. One that is not known
-// is not applied.
-func compress(coding string, body []byte) []byte {
-	var b bytes.Buffer
-	var w io.WriteCloser
-	switch coding {
-	case "gzip":
-		w = gzip.NewWriter(&b)
-	case "deflate":
-		w = zlib.NewWriter(&b)
-	default:
-		return body
-	}
-	w.Write(body) // a bytes.Buffer takes everything
-	w.Close()
-	return b.Bytes()
 }

@@ -35,7 +35,7 @@ func TestStatus(t *testing.T) {
 			if c.after != "" {
 				want += ": retry after " + c.after + " s"
 			}
-			if got := str(parse(t, a.body), "error", "message"); got != want {
+			if got := trouble(parse(t, a.body)); got != want {
 				t.Errorf("%s: message %q", c.kind, got)
 			}
 		}
@@ -127,20 +127,14 @@ func TestOverloaded(t *testing.T) {
 	each(t, func(t *testing.T, p *provider, stream bool) {
 		a := p.ask(t, s, options{stream: stream}, "x-sample", "overloaded")
 		if !stream {
-			if got := str(parse(t, a.body), "error", "message"); a.status < 500 || got != messageOverloaded {
+			if got := trouble(parse(t, a.body)); a.status < 500 || got != messageOverloaded {
 				t.Errorf("status %d: %s", a.status, a.body)
 			}
 			return
 		}
-		var last any
-		if p.sse {
-			list := events(t, a.body)
-			last = parse(t, []byte(list[len(list)-1].data))
-		} else {
-			list := parse(t, a.body).([]any)
-			last = list[len(list)-1]
-		}
-		if got := str(last, "error", "message") + str(last, "message"); a.status != 200 || got != messageOverloaded {
+		list := p.values(t, a.body)
+		last := list[len(list)-1]
+		if got := trouble(last); a.status != 200 || got != messageOverloaded {
 			t.Errorf("status %d, last event %v", a.status, last)
 		}
 	})

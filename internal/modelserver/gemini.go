@@ -62,6 +62,7 @@ func (g gemini) read(r *http.Request, body []byte) (*ask, error) {
 			a.prompt += p.Text
 			if p.FunctionResponse != nil {
 				a.answered, a.result = true, string(p.FunctionResponse.Response)
+				a.results++
 				a.prompt += a.result
 			}
 		}
@@ -114,32 +115,36 @@ func (g gemini) answer(id string, parts []any, y *reply, out int, last bool) obj
 	}
 }
 
-// callPart is a call of a tool with the opaque signature that a client has to
-// send back.
-func (gemini) callPart(c *toolCall) object {
-	return object{
-		"functionCall",
-		object{"name", c.name, "args", json.RawMessage(c.arguments)},
-		"thoughtSignature", base64.StdEncoding.EncodeToString([]byte(randomText(48))),
+// callParts are calls of tools, each with the opaque signature that a client
+// has to send back.
+func (gemini) callParts(calls []toolCall) []any {
+	var out []any
+	for _, c := range calls {
+		out = append(out, object{
+			"functionCall",
+			object{"name", c.name, "args", json.RawMessage(c.arguments)},
+			"thoughtSignature", base64.StdEncoding.EncodeToString([]byte(randomText(48))),
+		})
 	}
+	return out
 }
 
 func (g gemini) plain(_ *ask, y *reply) []byte {
-	part := object{"text", y.text()}
-	if y.call != nil {
-		part = g.callPart(y.call)
+	parts := []any{object{"text", y.text()}}
+	if len(y.calls) > 0 {
+		parts = g.callParts(y.calls)
 	}
-	return append(indent(g.answer(randomText(22), []any{part}, y, y.out, true)), '\n')
+	return append(indent(g.answer(randomText(22), parts, y, y.out, true)), '\n')
 }
 
 func (g gemini) stream(a *ask, y *reply) [][]byte {
 	id := randomText(22)
 	var answers []object
-	if y.call != nil {
-		answers = append(answers, g.answer(id, []any{g.callPart(y.call)}, y, y.out, true))
+	if len(y.calls) > 0 {
+		answers = append(answers, g.answer(id, g.callParts(y.calls), y, y.out, true))
 	}
 	// The provider sends several tokens at a time.
-	for rest, sent := y.pieces, 0; len(rest) > 0 && y.call == nil; {
+	for rest, sent := y.pieces, 0; len(rest) > 0 && len(y.calls) == 0; {
 		n := min(between(3, 12), len(rest))
 		text := (&reply{pieces: rest[:n]}).text()
 		rest, sent = rest[n:], sent+n
@@ -206,7 +211,7 @@ func (gemini) troubleEvent(a *ask, _ int) []byte {
 	return bytes.ReplaceAll(event("", o), []byte("\n"), []byte("\r\n"))
 }
 
-func (gemini) headers(h http.Header) {
+func (gemini) headers(h http.Header, _ int) {
 	h.Set("server-timing", "gfet4t7; dur="+strconv.Itoa(between(100, 900)))
 	h.Set("vary", "Origin, X-Origin, Referer")
 	h.Set("x-content-type-options", "nosniff")

@@ -56,7 +56,9 @@ func (responses) read(_ *http.Request, body []byte) (*ask, error) {
 	for _, it := range items {
 		text := textOf(it.Content) + textOf(it.Output)
 		a.prompt += text
-		a.answered, a.result = it.Type == "function_call_output", text
+		if a.answered = it.Type == "function_call_output"; a.answered {
+			a.results, a.result = a.results+1, text
+		}
 	}
 	for _, t := range q.Tools {
 		if t.Type == "function" { // the provider's own tools are never used
@@ -87,25 +89,31 @@ func (a *ask) field(name string, otherwise any) any {
 	return otherwise
 }
 
-// A responsesAnswer is an answer on its way: its ids and its one or no item.
+// A responsesAnswer is an answer on its way: its id and its items, which are
+// one message or some calls.
 type responsesAnswer struct {
 	a       *ask
 	y       *reply
 	id      string
-	itemID  string
-	callID  string
 	created int64
+	items   []responsesOutput
+}
+
+// A responsesOutput is one item of output. It is a message without a call.
+type responsesOutput struct {
+	id, callID string
+	call       *toolCall
 }
 
 func newResponsesAnswer(a *ask, y *reply) *responsesAnswer {
-	item := "msg_"
-	if y.call != nil {
-		item = "fc_"
+	n := &responsesAnswer{a: a, y: y, id: "resp_" + randomHex(48), created: time.Now().Unix()}
+	for i := range y.calls {
+		n.items = append(n.items, responsesOutput{"fc_" + randomHex(48), "call_" + randomText(24), &y.calls[i]})
 	}
-	return &responsesAnswer{
-		a: a, y: y, id: "resp_" + randomHex(48), itemID: item + randomHex(48),
-		callID: "call_" + randomText(24), created: time.Now().Unix(),
+	if len(n.items) == 0 {
+		n.items = []responsesOutput{{id: "msg_" + randomHex(48)}}
 	}
+	return n
 }
 
 // part is the content of a message.
@@ -113,21 +121,21 @@ func (n *responsesAnswer) part(text string) object {
 	return object{"type", "output_text", "annotations", []any{}, "logprobs", []any{}, "text", text}
 }
 
-// item is the one item of output, whole or just begun.
-func (n *responsesAnswer) item(done bool) object {
+// item is an item of output, whole or just begun.
+func (n *responsesAnswer) item(it responsesOutput, done bool) object {
 	status, arguments, content := "in_progress", "", []any{}
 	if done {
 		status, content = n.status(), []any{n.part(n.y.text())}
 	}
-	if n.y.call == nil {
-		return object{"id", n.itemID, "type", "message", "status", status, "content", content, "role", "assistant"}
+	if it.call == nil {
+		return object{"id", it.id, "type", "message", "status", status, "content", content, "role", "assistant"}
 	}
 	if done {
-		arguments = n.y.call.arguments
+		arguments = it.call.arguments
 	}
 	return object{
-		"id", n.itemID, "type", "function_call", "status", status,
-		"arguments", arguments, "call_id", n.callID, "name", n.y.call.name,
+		"id", it.id, "type", "function_call", "status", status,
+		"arguments", arguments, "call_id", it.callID, "name", it.call.name,
 	}
 }
 
@@ -143,7 +151,10 @@ func (n *responsesAnswer) status() string {
 func (n *responsesAnswer) response(done bool) object {
 	status, output, usage, incomplete := "in_progress", []any{}, any(nil), any(nil)
 	if done {
-		status, output = n.status(), []any{n.item(true)}
+		status = n.status()
+		for _, it := range n.items {
+			output = append(output, n.item(it, true))
+		}
 		usage = object{
 			"input_tokens", n.y.in, "input_tokens_details",
 			object{"cached_tokens", 0},
@@ -184,21 +195,23 @@ func (responses) stream(a *ask, y *reply) [][]byte {
 	}
 	emit("created", "response", n.response(false))
 	emit("in_progress", "response", n.response(false))
-	emit("output_item.added", "output_index", 0, "item", n.item(false))
-	n.events(emit)
-	emit("output_item.done", "output_index", 0, "item", n.item(true))
+	for i, it := range n.items {
+		emit("output_item.added", "output_index", i, "item", n.item(it, false))
+		n.events(i, it, emit)
+		emit("output_item.done", "output_index", i, "item", n.item(it, true))
+	}
 	emit(n.status(), "response", n.response(true))
 	return out
 }
 
-// events emits the events between the beginning and the end of the item.
-func (n *responsesAnswer) events(emit func(name string, members ...any)) {
-	at := []any{"item_id", n.itemID, "output_index", 0}
-	if n.y.call != nil {
-		for _, p := range tokens(n.y.call.arguments) {
+// events emits the events between the beginning and the end of an item.
+func (n *responsesAnswer) events(index int, it responsesOutput, emit func(name string, members ...any)) {
+	at := []any{"item_id", it.id, "output_index", index}
+	if it.call != nil {
+		for _, p := range tokens(it.call.arguments) {
 			emit("function_call_arguments.delta", n.padded(object(at).with("delta", p))...)
 		}
-		emit("function_call_arguments.done", object(at).with("name", n.y.call.name, "arguments", n.y.call.arguments)...)
+		emit("function_call_arguments.done", object(at).with("name", it.call.name, "arguments", it.call.arguments)...)
 		return
 	}
 	at = append(at, "content_index", 0)

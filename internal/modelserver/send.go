@@ -26,7 +26,7 @@ func (s *server) send(x *exchange, m *message, f *directive) {
 	h := x.w.Header()
 	h.Set("content-type", m.kind)
 	if x.d != nil {
-		x.d.headers(h)
+		x.d.headers(h, m.status)
 	}
 	if m.stream {
 		h.Set("cache-control", "no-cache")
@@ -34,6 +34,11 @@ func (s *server) send(x *exchange, m *message, f *directive) {
 	if f == nil {
 		s.deliver(x, m)
 		return
+	}
+	if coding := codingOf(x, f); coding != "" {
+		h.Set("content-encoding", coding)
+		h.Set("vary", "accept-encoding")
+		m.frames = compress(coding, m.frames)
 	}
 	switch f.kind {
 	case kindCut:
@@ -52,6 +57,15 @@ func (s *server) send(x *exchange, m *message, f *directive) {
 	default:
 		s.deliver(x, m)
 	}
+}
+
+// codingOf is the content coding of an answer: the one asked for, or the
+// preferred one of those that the client takes.
+func codingOf(x *exchange, f *directive) string {
+	if f.kind == kindCoded && !f.has("coding") {
+		return accepted(x.r.Header.Get("accept-encoding"))
+	}
+	return f.params["coding"]
 }
 
 // deliver sends a message as it is.

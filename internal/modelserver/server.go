@@ -20,6 +20,9 @@ type Options struct {
 	// Stall is how long a stalled answer lasts before its connection is
 	// closed, when the client does not leave earlier. Zero means 5 minutes.
 	Stall time.Duration
+	// RetryAfter is what a client is told to wait that is sent away with 429,
+	// 503 or 529. Zero means a second.
+	RetryAfter time.Duration
 	// Key, when not empty, is the API key without which a request is
 	// answered with 401. It may come in any provider's way: authorization,
 	// x-api-key, api-key, x-goog-api-key or the query parameter key.
@@ -45,6 +48,9 @@ func New(o Options) http.Handler {
 	}
 	if o.Stall == 0 {
 		o.Stall = 5 * time.Minute
+	}
+	if o.RetryAfter == 0 {
+		o.RetryAfter = time.Second
 	}
 	return &server{Options: o, sampler: newSampler(corpus), once: map[[sha256.Size]byte]bool{}}
 }
@@ -82,6 +88,8 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.standAlone(x, f)
 	case r.Method == http.MethodGet && isModelList(r.URL.Path):
 		s.send(x, &message{status: http.StatusOK, kind: "application/json", frames: [][]byte{listModels(r)}}, f)
+	case isUpload(r):
+		s.uploaded(x, f)
 	case x.d == nil:
 		s.refuse(x, http.StatusNotFound, "no such endpoint: "+r.URL.Path)
 	case r.Method != http.MethodPost:
@@ -96,7 +104,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // isModelList tells whether a path is that of a list of models.
 func isModelList(path string) bool {
-	return path == "/v1/models" || path == "/models" || path == "/v1beta/models"
+	return path == "/v1/models" || path == "/models" || path == "/v1beta/models" || path == "/api/tags"
 }
 
 // allows tells whether a request carries the key.
@@ -114,11 +122,17 @@ func (s *server) allows(r *http.Request) bool {
 	return false
 }
 
+// usualLoop is how many results of tools end a loop.
+const usualLoop = 6
+
 // answer answers an ask in its dialect, well or badly.
 func (s *server) answer(x *exchange, f *directive) {
 	said := ""
 	if f != nil && f.kind == kindEcho {
 		said = strings.ToValidUTF8(string(dump(x)), "\uFFFD")
+	}
+	if f != nil && f.kind == kindLoop {
+		x.a.loop = f.checked("results", usualLoop)
 	}
 	y := s.sampler.compose(x.a, said)
 	m := &message{status: http.StatusOK, kind: x.d.contentType(x.a, x.a.stream), stream: x.a.stream}
