@@ -109,6 +109,10 @@ func Init(dir string) (s *Store, created bool, err error) {
 
 // Open opens the store dir/.coo, or dir itself if that is one.
 func Open(dir string) (*Store, error) {
+	dir, err := filepath.Abs(dir) // or no place could be told from it
+	if err != nil {
+		return nil, err
+	}
 	root := filepath.Join(dir, Name)
 	if _, err := os.Stat(root); err != nil {
 		root = dir
