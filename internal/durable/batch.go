@@ -9,9 +9,9 @@ import (
 	"sync"
 )
 
-// syncEach is the number of files up to which each is synced by itself. Above
-// it one sync of the whole file system is cheaper, where there is one.
-const syncEach = 64
+// SyncEach is the number of files up to which each is synced by itself. Above
+// it one sync of the whole file system is cheaper, where there is one ([CanSyncFS]).
+const SyncEach = 64
 
 // A Batch writes many files and makes them durable together: none has its
 // name before all have their content on disk. [Batch.Add], [Batch.Settle] and
@@ -131,7 +131,7 @@ func SyncDirs(dir string, dirs []string) error { return syncAll(dir, dirs, SyncD
 // many. Several syncs run at once because a journalling file system then
 // writes its journal once for all of them.
 func syncAll(dir string, names []string, sync1 func(string) error) error {
-	if len(names) > syncEach {
+	if len(names) > SyncEach {
 		if done, err := SyncFS(dir); done || err != nil {
 			return err
 		}

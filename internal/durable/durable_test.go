@@ -50,7 +50,7 @@ func onlyFiles(t *testing.T, dir string, n int) {
 
 // Below and above the number of files from which one sync serves them all.
 func TestBatch(t *testing.T) {
-	for _, n := range []int{0, 1, syncEach, syncEach + 1, 3 * syncEach} {
+	for _, n := range []int{0, 1, SyncEach, SyncEach + 1, 3 * SyncEach} {
 		dir := t.TempDir()
 		tmp := filepath.Join(dir, "tmp")
 		if err := os.Mkdir(tmp, 0o755); err != nil {

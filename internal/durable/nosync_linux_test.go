@@ -53,7 +53,7 @@ func withoutSync(t *testing.T, dir string) {
 		"MkdirAll":       MkdirAll(filepath.Join(dir, "made"), 0o755),
 		"WriteFile":      WriteFile(filepath.Join(dir, "written"), nil, 0o644),
 		"a small Commit": batch(1),
-		"a large Commit": batch(syncEach + 1),
+		"a large Commit": batch(SyncEach + 1),
 	} {
 		if !errors.Is(err, unix.EIO) {
 			t.Errorf("%s with a disk that cannot sync = %v, want EIO", what, err)

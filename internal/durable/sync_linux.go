@@ -1,7 +1,9 @@
 package durable
 
 import (
+	"io/fs"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,6 +23,9 @@ func Data(f *os.File) error {
 	}
 }
 
+// CanSyncFS says whether the system can sync a whole file system.
+const CanSyncFS = true
+
 // SyncFS syncs the whole file system that holds dir, where the system has such a
 // call (Linux), and reports whether it did.
 func SyncFS(dir string) (done bool, err error) {
@@ -29,8 +34,22 @@ func SyncFS(dir string) (done bool, err error) {
 		return false, err
 	}
 	defer f.Close()
+	return SyncFSOf(f)
+}
+
+// SyncFSOf is [SyncFS] for an open file or directory. What could not be written
+// since f was opened is an error, whoever wrote it.
+func SyncFSOf(f *os.File) (done bool, err error) {
 	if err := unix.Syncfs(int(f.Fd())); err != nil {
-		return false, &os.PathError{Op: "syncfs", Path: dir, Err: err}
+		return false, &os.PathError{Op: "syncfs", Path: f.Name(), Err: err}
 	}
 	return true, nil
+}
+
+// Device returns the number of the file system that holds what fi is about.
+func Device(fi fs.FileInfo) uint64 {
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
+		return st.Dev
+	}
+	return 0
 }

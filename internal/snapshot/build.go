@@ -45,7 +45,7 @@ func build(st *store.Store, tree digest.Digest, dir string) error {
 	defer top.Close()
 	b := &builder{
 		st: st, top: top, slots: make(chan struct{}, runtime.GOMAXPROCS(0)-1), first: map[digest.Digest]string{},
-		each: runtime.GOOS != "linux" || paths <= syncEach,
+		each: !durable.CanSyncFS || paths <= durable.SyncEach,
 	}
 	if b.dir(top, "", tree); b.err != nil {
 		return b.err
@@ -56,10 +56,6 @@ func build(st *store.Store, tree digest.Digest, dir string) error {
 	_, err = durable.SyncFS(dir)
 	return err
 }
-
-// syncEach is the number of paths up to which each is synced by itself; above it
-// the whole file system is, where that can be done.
-const syncEach = 64
 
 func (b *builder) fail(path string, err error) {
 	b.mu.Lock()

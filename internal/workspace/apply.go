@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"github.com/coo-runtime/coo/internal/digest"
+	"github.com/coo-runtime/coo/internal/durable"
 )
 
 // Blobs reads contents by their digests. What it reads is checked.
@@ -101,7 +102,9 @@ func (p *Plan) carryOut(d *Dir, blob Blobs, s []standing) error {
 		}
 	}
 	var err error
-	for _, f := range []func() error{a.unlock, a.stage, a.commit, a.syncDirs, a.lock} {
+	a.together = durable.CanSyncFS && len(a.moves)+len(p.Made) > durable.SyncEach
+	defer a.closeSystems()
+	for _, f := range []func() error{a.unlock, a.stage, a.settle, a.commit, a.syncDirs, a.lock} {
 		if err = f(); err != nil {
 			break
 		}
@@ -126,6 +129,9 @@ type applier struct {
 	temps  []string
 	undo   []func() error  // newest last
 	dirs   map[string]bool // in which names change
+	// together: files are not synced one by one but with their file systems.
+	together bool
+	systems  map[uint64]system
 }
 
 // A move is a change with the temporary names of its two sides.
@@ -141,6 +147,9 @@ func (a *applier) stage() error {
 		m := &a.moves[i]
 		dir, err := a.place(m.Path)
 		if err != nil {
+			return err
+		}
+		if err := a.meet(dir); err != nil {
 			return err
 		}
 		m.new = path.Join(dir, fmt.Sprintf("%s%s-%d.new", tempPrefix, a.p.ID, m.n))
@@ -188,7 +197,7 @@ func (a *applier) create(p, temp string, s State) error {
 	if err != nil {
 		return &AccessError{Op: "apply", Path: p, Err: err}
 	}
-	err = a.d.do("create", temp, func() error { return a.d.writeFile(temp, data, *s.SHA256, parsePerm(s.Perm)) })
+	err = a.d.do("create", temp, func() error { return a.writeFile(temp, data, *s.SHA256, parsePerm(s.Perm)) })
 	if errors.Is(err, errDamaged) {
 		return &AccessError{Op: "apply", Path: p, What: errDamaged.Error()}
 	}
@@ -235,9 +244,10 @@ func (d *Dir) do(op, name string, f func() error) error {
 
 var errDamaged = errors.New("its stored content is damaged")
 
-// writeFile makes a file of the content sum and syncs it.
-func (d *Dir) writeFile(name string, data io.Reader, sum digest.Digest, perm fs.FileMode) error {
-	f, err := d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+// writeFile makes a file of the content sum and syncs it, unless all are synced
+// together.
+func (a *applier) writeFile(name string, data io.Reader, sum digest.Digest, perm fs.FileMode) error {
+	f, err := a.d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
@@ -249,8 +259,8 @@ func (d *Dir) writeFile(name string, data io.Reader, sum digest.Digest, perm fs.
 	if err == nil {
 		err = f.Chmod(perm) // not before: a read-only file is no obstacle, and no umask has a say
 	}
-	if err == nil {
-		err = d.do("sync", name, f.Sync)
+	if err == nil && !a.together {
+		err = a.d.do("sync", name, f.Sync)
 	}
 	return cmp.Or(err, f.Close())
 }

@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"io/fs"
 	"maps"
-	"os"
 	"path"
-	"runtime"
 	"slices"
 	"strings"
 )
@@ -115,7 +113,8 @@ func (a *applier) makeDir(name string, perm fs.FileMode) error {
 		return err
 	}
 	err = a.d.do("chmod", temp, func() error { return a.d.root.Chmod(temp, perm) })
-	if err == nil {
+	// That of an exact plan is put right after a crash, and synced with the rest.
+	if err == nil && !(a.together && a.p.Exact) {
 		err = a.d.do("sync", temp, func() error { return a.d.syncDir(temp) })
 	}
 	if err == nil {
@@ -125,23 +124,6 @@ func (a *applier) makeDir(name string, perm fs.FileMode) error {
 		_ = a.d.do("remove", temp, func() error { return a.d.root.Remove(temp) }) // or it holds up the undoing of its parent
 	}
 	return err
-}
-
-// syncDirs makes the new names durable.
-func (a *applier) syncDirs() error {
-	for _, dir := range slices.Sorted(maps.Keys(a.dirs)) {
-		fi, err := a.d.realDir(dir)
-		if err != nil {
-			return err
-		}
-		if fi == nil {
-			continue // one that gave way
-		}
-		if err := a.d.must(dir, "sync", dir, func() error { return a.d.syncDir(dir) }); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // revert takes back what commit did, newest first, as far as it can.
@@ -170,26 +152,5 @@ func (a *applier) removeTemps() {
 			dirs[path.Dir(temp)] = true
 		}
 	}
-	for _, dir := range slices.Sorted(maps.Keys(dirs)) {
-		_ = a.d.do("sync", dir, func() error { return a.d.syncDir(dir) })
-	}
-}
-
-// syncDir makes the names in a directory durable. It is opened through the root:
-// its whole path may be longer than the system takes.
-func (d *Dir) syncDir(name string) error {
-	f, err := d.root.Open(name)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return syncOpenDir(f)
-}
-
-// syncOpenDir does nothing on Windows, which cannot flush a directory.
-func syncOpenDir(f *os.File) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	return f.Sync()
+	_ = a.syncNames(slices.Sorted(maps.Keys(dirs)))
 }
