@@ -85,7 +85,7 @@ func (b *bench) replayOnce(dir string) error {
 	if err != nil {
 		return err
 	}
-	return replay.Do(b.ctx, replay.Config{Run: r, Source: freeze.FromRun(st, h), Blob: r.Blob})
+	return replay.Do(b.ctx, replay.Config{Run: r, Source: freeze.FromLoaded(st, r), Blob: r.Blob})
 }
 
 // command runs coo in dir.

@@ -55,7 +55,7 @@ func (a *app) replay(ref, against string) error {
 	}
 	c := replay.Config{
 		Run:    rec.run,
-		Source: freeze.FromRun(rec.st, rec.handle),
+		Source: freeze.FromLoaded(rec.st, rec.run),
 		Blob:   rec.run.Blob,
 		Observed: func(r flight.Record) {
 			fmt.Fprintln(a.stdout, report.Line(r, rec.docs))

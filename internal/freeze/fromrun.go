@@ -29,3 +29,9 @@ func FromRun(st *store.Store, h store.Handle) *Source {
 		return fromRecords(records, blob)
 	})
 }
+
+// FromLoaded returns a sealed run that is in memory already as a source. The
+// run must not change while the source is used.
+func FromLoaded(st *store.Store, run *flight.Run) *Source {
+	return newSource("run "+run.ID.Short(), func() (*content, error) { return fromRecords(run.Records, st.Get) })
+}

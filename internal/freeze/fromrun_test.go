@@ -96,6 +96,11 @@ func TestFromSealedRun(t *testing.T) {
 		t.Errorf("Name = %q, want %q", s.Name(), want)
 	}
 	checkRun(t, s)
+	loaded, err := flight.LoadHandle(st, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkRun(t, FromLoaded(st, loaded))
 
 	dir := write(t, s)
 	fromDir, err := FromDir(dir)
