@@ -164,15 +164,16 @@ func (a *app) carryOut(f rollbackFlags, c rollback.Config) error {
 	for _, k := range p.Kept() {
 		a.say("%s stays: something in it is outside of snapshots", visible(k))
 	}
-	for _, problem := range p.Problems() {
-		a.say("%s stays as it is", visible(problem.String()))
-	}
 	if f.dryRun {
+		a.sayWhatStays(p)
 		a.say("%s; nothing was done", report.Count(len(p.Changes()), "path"))
 		a.next("the same without --dry-run")
 		return nil
 	}
 	e, err := p.Do(f.force)
+	if !is[*rollback.UnreadableError](err) {
+		a.sayWhatStays(p)
+	}
 	if changed, ok := errors.AsType[*rollback.ChangedError](err); ok {
 		a.say("the workspace has changed since the run; this would be lost:")
 		for _, ch := range changed.Lost {
@@ -195,6 +196,12 @@ func (a *app) carryOut(f rollbackFlags, c rollback.Config) error {
 		a.next("coo rollback --log")
 	}
 	return nil
+}
+
+func (a *app) sayWhatStays(p *rollback.Prepared) {
+	for _, problem := range p.Problems() {
+		a.say("%s stays as it is", visible(problem.String()))
+	}
 }
 
 // rollbackLog lists the rollbacks of this store.

@@ -212,5 +212,8 @@ func (b *bench) checkNext(dir string, said promise) error {
 	if left, _ := os.ReadDir(filepath.Join(dir, ".coo", "tmp")); len(left) > 0 {
 		return fmt.Errorf("after the next run tmp holds %d files", len(left))
 	}
+	if r := b.run(dir, "fsck"); r.status != 0 || !strings.Contains(r.stdout, "no damage") {
+		return fmt.Errorf("the store is damaged: %s%s", r.stdout, r)
+	}
 	return nil
 }

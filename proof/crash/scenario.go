@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -24,6 +25,8 @@ type scenario struct {
 	// The command. $URL is the sample model server's.
 	command []string
 	live    bool // its answers come from the server, so two runs differ
+	// orphans are in the store before: blobs that nothing names, in pieces too.
+	orphans bool
 	// kills names another scenario: its command is killed, then the command
 	// of this one is followed, for several instants of the kill.
 	kills string
@@ -122,12 +125,15 @@ var scenarios = []scenario{
 	{name: "sealing", setup: [][]string{{"run", "next.star"}}, command: plain, part: 100},
 	{name: "sealing the same run again", setup: [][]string{plain}, command: plain, part: 60},
 	{name: "apply", setup: [][]string{{"run", "next.star"}}, command: apply, part: 160},
+	{name: "apply, many files", files: manyFiles, setup: [][]string{{"init"}}, command: []string{"run", "wipe.star"}, part: 40, fullPart: 2000},
 	{name: "recovery", kills: "apply", command: []string{"logs"}, part: 120, fullPart: 6000},
 	{name: "rollback", setup: [][]string{{"run", "next.star"}, apply}, command: []string{"rollback", "@last"}, part: 120},
+	{name: "rollback, many files", files: manyFiles, setup: [][]string{{"run", "wipe.star"}}, command: []string{"rollback", "@last"}, part: 40, fullPart: 2000},
 	{name: "rollback undone", setup: [][]string{apply, {"rollback", "@last"}}, command: []string{"rollback", "--undo"}, part: 60},
 	{name: "restore", setup: [][]string{apply}, command: []string{"restore", "@last:baseline", "then"}, part: 120},
 	{name: "restore, many files", files: manyFiles, setup: [][]string{{"run", "next.star"}}, command: []string{"restore", "@last", "then"}, part: 40, fullPart: 2000},
 	{name: "restore recovered", kills: "restore", command: []string{"logs"}, part: 80, fullPart: 4000},
+	{name: "gc", setup: [][]string{apply, {"rollback", "@last"}}, orphans: true, command: []string{"gc"}, part: 120},
 	{name: "collecting", kills: "sealing", command: []string{"gc", "--incomplete"}, part: 60, fullPart: 6000},
 	{name: "killed, then run again", kills: "sealing", command: plain, part: 100, fullPart: 6000},
 }
@@ -242,7 +248,52 @@ func (b *bench) prepare(s scenario, dir string) error {
 			return fmt.Errorf("setup: %s", r)
 		}
 	}
+	if s.orphans {
+		return b.orphan(dir)
+	}
 	return nil
+}
+
+const orphanMission = `
+def main(coo):
+    coo.write("long.txt", "".join(["line %d of a long text\n" % (i * i) for i in range(2500)]))
+    for i in range(5):
+        coo.write("%d.txt" % i, "orphan %d" % i)
+`
+
+// orphan puts blobs in the store below dir that nothing there names: those of
+// another store.
+func (b *bench) orphan(dir string) error {
+	other, err := b.temp("orphans")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(other)
+	if err := os.WriteFile(filepath.Join(other, "m.star"), []byte(orphanMission), 0o644); err != nil {
+		return err
+	}
+	if r := b.run(other, "run", "m.star"); r.status != 0 {
+		return fmt.Errorf("orphans: %s", r)
+	}
+	const blobs = ".coo/blobs"
+	return filepath.WalkDir(filepath.Join(other, blobs), func(name string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(other, name)
+		if err != nil {
+			return err
+		}
+		to := filepath.Join(dir, rel)
+		if e.IsDir() {
+			return os.MkdirAll(to, 0o755)
+		}
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(to, data, 0o644)
+	})
 }
 
 // args returns the scenario's command line.
@@ -260,6 +311,7 @@ func (b *bench) record(s scenario) (*take, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer os.RemoveAll(dir) // so that no command works there instead of where it is run
 	if err := b.prepare(s, dir); err != nil {
 		return nil, err
 	}
@@ -268,7 +320,9 @@ func (b *bench) record(s scenario) (*take, error) {
 		return nil, err
 	}
 	t := &take{name: s.name, start: start, said: promise{}.clone()}
-	t.mission = s.command[1]
+	if s.command[0] == "run" {
+		t.mission = s.command[1]
+	}
 	t.before = start.state(nil).without(".coo")
 	if err := b.follow(t, s, dir); err != nil {
 		return nil, err
