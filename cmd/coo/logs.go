@@ -147,7 +147,7 @@ func (a *app) follow(rec *recording, raw bool) error {
 	seen := len(rec.run.Records)
 	offset, n := int64(0), 0
 	for {
-		lines, next, err := flight.Tail(rec.st, rec.handle.Dir, offset)
+		lines, next, err := flight.Follow(rec.st, rec.handle.Dir, offset)
 		if errors.Is(err, fs.ErrNotExist) {
 			return a.printRest(rec, max(n, seen), raw)
 		}

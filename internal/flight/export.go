@@ -2,11 +2,12 @@ package flight
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
-	"github.com/coo-runtime/coo/internal/digest"
 	"github.com/coo-runtime/coo/internal/store"
 )
 
@@ -23,12 +24,17 @@ func (run *Run) Export(dir string) error {
 	if err := os.MkdirAll(filepath.Join(dir, "blobs"), 0o755); err != nil {
 		return err
 	}
-	err := run.eachBlob(func(_ int64, _ string, d digest.Digest, first bool) ([]byte, error) {
-		b, err := run.Blob(d)
-		if err != nil || !first {
-			return b, err
+	err := run.eachBlob(func(n int64, r Ref, first bool) ([]byte, error) {
+		if !first {
+			doc, _, err := run.read(n, r, io.Discard, nil)
+			return doc, err
 		}
-		return b, os.WriteFile(filepath.Join(dir, "blobs", d.String()), b, 0o644)
+		f, err := os.OpenFile(filepath.Join(dir, "blobs", r.Digest.String()), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+		if err != nil {
+			return nil, err
+		}
+		doc, _, err := run.read(n, r, f, nil)
+		return doc, cmp.Or(err, f.Close())
 	})
 	if err != nil {
 		return err

@@ -334,12 +334,12 @@ func TestTailFollowsARun(t *testing.T) {
 	if err := r.Push(); err != nil {
 		t.Fatal(err)
 	}
-	lines, next, err := Tail(st, r.Dir(), 0)
+	lines, next, err := Follow(st, r.Dir(), 0)
 	if err != nil || len(lines) != 1 {
 		t.Fatalf("Tail = %d lines, %v, want 1", len(lines), err)
 	}
 	s.add(&Clock{Now: "2026-11-23T09:00:00.000Z"})
-	if lines, next, err = Tail(st, r.Dir(), next); err != nil || len(lines) != 0 {
+	if lines, next, err = Follow(st, r.Dir(), next); err != nil || len(lines) != 0 {
 		t.Errorf("Tail of what is not written = %d lines, %v", len(lines), err)
 	}
 	if err := r.Flush(); err != nil {
@@ -349,14 +349,14 @@ func TestTailFollowsARun(t *testing.T) {
 	if err := r.Push(); err != nil {
 		t.Fatal(err)
 	}
-	if lines, next, err = Tail(st, r.Dir(), next); err != nil || len(lines) != 2 || !bytes.Contains(lines[0], []byte(`"t":"clock"`)) {
+	if lines, next, err = Follow(st, r.Dir(), next); err != nil || len(lines) != 2 || !bytes.Contains(lines[0], []byte(`"t":"clock"`)) {
 		t.Errorf("Tail = %q, %v, want clock and end", lines, err)
 	}
 	tree := s.blob(emptyTree)
 	if _, err := r.Seal(SealFields{Before: tree, After: tree}, store.Execution{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := Tail(st, r.Dir(), next); !errors.Is(err, fs.ErrNotExist) {
+	if _, _, err := Follow(st, r.Dir(), next); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("Tail of a sealed run = %v, want fs.ErrNotExist", err)
 	}
 }

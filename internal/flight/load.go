@@ -27,7 +27,8 @@ type Run struct {
 	// at the end of its journal a crash has left unfinished.
 	State    store.State
 	Dropped  int64
-	Attached [][]byte // the values of its attachments so far
+	Attached [][]byte  // the values of its attachments so far
+	Spools   []Spooled // contents that were still coming, sorted by file name
 
 	st       *store.Store
 	inline   map[digest.Digest]place // blobs in the journal
@@ -127,6 +128,9 @@ func LoadOpen(st *store.Store, dir string) (*Run, error) {
 	}
 	if err == errBadFrame {
 		err = run.cutAt(f, j)
+	}
+	if err == nil {
+		run.Spools, err = spooled(st, dir)
 	}
 	if err != nil {
 		return nil, err
@@ -229,10 +233,10 @@ func (run *Run) Manifest() ([]byte, error) {
 	return o.manifest()
 }
 
-// Tail returns the lines of records that were written to the journal in dir
+// Follow returns the lines of records that were written to the journal in dir
 // since offset, and the offset for the next time; the first is 0. A run that
 // is gone from there is fs.ErrNotExist: it was sealed.
-func Tail(st *store.Store, dir string, offset int64) (lines [][]byte, next int64, err error) {
+func Follow(st *store.Store, dir string, offset int64) (lines [][]byte, next int64, err error) {
 	f, err := os.Open(st.Path(dir + "/" + journalFile))
 	if err != nil {
 		return nil, offset, err

@@ -4,36 +4,23 @@ import (
 	"fmt"
 
 	"github.com/coo-runtime/coo/internal/digest"
-	"github.com/coo-runtime/coo/internal/wire"
 )
 
 // A Name is a digest that a record gives, and what it stands for.
 type Name struct {
 	What   string // the record's member: req, ans, sha256, tree, …
 	Digest digest.Digest
+	Form   Form
 }
 
-// IsDoc reports whether the blob is a document that may name another.
-func (n Name) IsDoc() bool { return n.What == "req" || n.What == "ans" }
-
-// ParseDoc reads a request or answer document strictly. It calls body for the
-// blob that the document names in turn, if it does, and returns body's error.
-func ParseDoc(name Name, doc []byte, body func(digest.Digest) ([]byte, error)) error {
-	if name.What == "ans" {
-		_, err := wire.DecodeAnswer(doc, body)
-		return err
-	}
-	info, err := wire.ParseDoc(doc)
-	if err == nil && info.BodyDigest != nil {
-		_, err = body(*info.BodyDigest)
-	}
-	return err
-}
+// IsDoc reports whether the blob is a document that [ParseDoc] reads.
+func (n Name) IsDoc() bool { return n.Form != Content }
 
 // Names appends to dst every blob that r names, in the order of its members.
 // Lines (prev) and the Merkle root are no blobs.
 func Names(dst []Name, r Record) []Name {
-	one := func(what string, d digest.Digest) { dst = append(dst, Name{what, d}) }
+	doc := func(what string, d digest.Digest, f Form) { dst = append(dst, Name{what, d, f}) }
+	one := func(what string, d digest.Digest) { doc(what, d, Content) }
 	opt := func(what string, d *digest.Digest) {
 		if d != nil {
 			one(what, *d)
@@ -50,9 +37,23 @@ func Names(dst []Name, r Record) []Name {
 	case *Input:
 		opt("sha256", r.SHA256)
 	case *Call:
-		one("req", digest.Digest(r.Req))
+		form := RequestDoc
+		if r.Kind == "exec" {
+			form = ExecDoc
+		}
+		doc("req", digest.Digest(r.Req), form)
 	case *Answer:
-		one("ans", digest.Digest(r.Ans))
+		doc("ans", digest.Digest(r.Ans), AnswerDoc)
+	case *Head:
+		doc("head", r.Head, HeadDoc)
+	case *Tail:
+		doc("ans", digest.Digest(r.Ans), StreamDoc)
+	case *Exit:
+		one("stdout", r.Stdout)
+		one("stderr", r.Stderr)
+		for _, f := range r.Writes {
+			opt("write", f.SHA256)
+		}
 	case *Write:
 		opt("sha256", r.SHA256)
 	case *Step:

@@ -23,7 +23,10 @@ type Envelope struct {
 	Branch string `json:"b,omitempty"`
 	// N numbers the records from 0; Prev is the SHA-256 of the line before,
 	// without its newline.
-	N    int64         `json:"n"`
+	N int64 `json:"n"`
+	// P is the exec call whose program made a call; absent in a call of the
+	// mission's own, and in every other record.
+	P    int64         `json:"p,omitempty"`
 	Prev digest.Digest `json:"prev"`
 	// T is the record's type: open, input, clock, …
 	T string `json:"t"`
@@ -45,7 +48,7 @@ type Open struct {
 	Envelope
 	Format  string            `json:"format"`
 	Epoch   int64             `json:"epoch"`
-	Level   string            `json:"level"`  // isolation level: "script"
+	Level   string            `json:"level"`  // isolation level: script, frozen, proxied
 	Limits  string            `json:"limits"` // name of the limits profile: "limits/1"
 	Args    map[string]string `json:"args"`
 	Seed    string            `json:"seed"`  // decimal
@@ -60,9 +63,10 @@ type Rule struct {
 	SHA256 digest.Digest `json:"sha256"`
 }
 
-// A Mission names what is run by its content.
+// A Mission names what is run: a script by its content, a program by its name;
+// what a program is started with is in its exec call.
 type Mission struct {
-	Kind  string `json:"kind"` // "script"
+	Kind  string `json:"kind"` // script, program
 	Main  string `json:"main"`
 	Files []File `json:"files"` // main and every file it loads, sorted by path
 }
@@ -88,10 +92,12 @@ type Clock struct {
 	Now string `json:"now"`
 }
 
-// Call records a request at the moment the mission makes it.
+// Call records a request at the moment the mission makes it, the start of a
+// program (exec), or a request of a program (P is set): that one directly
+// before its [Head], or before its [Tail] when it has none.
 type Call struct {
 	Envelope
-	Kind string      `json:"kind"` // http
+	Kind string      `json:"kind"` // http, exec
 	Req  digest.Call `json:"req"`
 }
 
@@ -100,6 +106,38 @@ type Answer struct {
 	Envelope
 	Call int64         `json:"call"` // n of the call record
 	Ans  digest.Answer `json:"ans"`
+}
+
+// Head records that status and headers of an answer went to a program.
+type Head struct {
+	Envelope
+	Call int64         `json:"call"` // n of the program's call
+	Head digest.Digest `json:"head"` // of the document that wire.EncodeHead makes
+}
+
+// Tail records the end of an answer that went to a program.
+type Tail struct {
+	Envelope
+	Call int64         `json:"call"` // n of the program's call
+	How  string        `json:"how"`  // eof, or the failure that the answer names
+	Ans  digest.Answer `json:"ans"`
+}
+
+// HowEOF is how an answer ends that came whole.
+const HowEOF = "eof"
+
+// Exit records that a program and all it has started have ended.
+type Exit struct {
+	Envelope
+	Call   int64         `json:"call"`             // n of the exec call
+	Status int64         `json:"status"`           // 128 + number for a signal
+	Signal string        `json:"signal,omitempty"` // such as SIGKILL
+	Stdout digest.Digest `json:"stdout"`           // of all that it wrote there
+	Stderr digest.Digest `json:"stderr"`
+	// Writes are the files of the workspace that it has changed or, sha256
+	// null and mode file, removed, sorted by path. The content of a link is
+	// its target.
+	Writes []Output `json:"writes"`
 }
 
 // Write records a file written (mode file or exec) or removed (sha256 null).
@@ -210,6 +248,9 @@ func (*Input) kind() string     { return "input" }
 func (*Clock) kind() string     { return "clock" }
 func (*Call) kind() string      { return "call" }
 func (*Answer) kind() string    { return "answer" }
+func (*Head) kind() string      { return "head" }
+func (*Tail) kind() string      { return "tail" }
+func (*Exit) kind() string      { return "exit" }
 func (*Write) kind() string     { return "write" }
 func (*Step) kind() string      { return "step" }
 func (*Rollback) kind() string  { return "rollback" }
@@ -233,6 +274,12 @@ func newRecord(t string) Record {
 		return new(Call)
 	case "answer":
 		return new(Answer)
+	case "head":
+		return new(Head)
+	case "tail":
+		return new(Tail)
+	case "exit":
+		return new(Exit)
 	case "write":
 		return new(Write)
 	case "step":

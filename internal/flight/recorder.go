@@ -69,6 +69,9 @@ type Recorder struct {
 	found  []digest.Digest // were in the store, perhaps not durably
 	names  []Name          // scratch
 
+	spools  map[*spool]struct{} // in use
+	unnamed bool                // a spool's name is perhaps not durable
+
 	observations store.Observations
 	obsBuf       []byte
 	err          error
@@ -91,7 +94,7 @@ func Create(st *store.Store, name string) (*Recorder, error) {
 	r := &Recorder{
 		st: st, name: open, lock: lock, use: use,
 		state: store.State{Name: name, Started: now()},
-		blobs: make(map[digest.Digest]struct{}),
+		blobs: make(map[digest.Digest]struct{}), spools: make(map[*spool]struct{}),
 	}
 	if err := r.create(); err != nil {
 		r.close()
@@ -274,12 +277,16 @@ func (r *Recorder) Push() error {
 	return nil
 }
 
-// Flush makes every record and blob so far durable: one write, one
-// fdatasync. It is called before an answer that was live is shown, and
+// Flush makes every record and blob so far durable, and what was written to
+// spools: one write, one fdatasync, and one for each spool that has grown. It is
+// called before an answer that was live is shown, and
 // before anything leaves that follows from what is recorded.
 func (r *Recorder) Flush() error {
 	if err := r.Push(); err != nil {
 		return err
+	}
+	if err := r.syncSpools(); err != nil {
+		return r.fail(err)
 	}
 	if r.synced == r.size {
 		return nil
@@ -337,6 +344,10 @@ var errOver = errors.New("recorder: the run is over")
 
 // close lets files and lock go. What had to be synced is synced before.
 func (r *Recorder) close() {
+	// order: each is closed; what is in them stays with the run
+	for s := range r.spools {
+		s.f.Close()
+	}
 	if r.f != nil {
 		r.f.Close()
 	}

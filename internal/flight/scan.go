@@ -5,9 +5,9 @@ import (
 	"github.com/coo-runtime/coo/internal/digest"
 )
 
-// scan decodes the two records that most of a long run consists of, calls and
-// answers, without reflection. Of any other line, damaged ones included, it
-// returns nil: [decode] decides about those.
+// scan decodes the records that most of a long run consists of, calls,
+// answers, heads and tails, without reflection. Of any other line, damaged
+// ones included, it returns nil: [decode] decides about those.
 func scan(line []byte) Record {
 	s := canon.NewScanner(line)
 	s.Lit("{")
@@ -24,46 +24,73 @@ func scan(line []byte) Record {
 		}
 		s.Lit(",")
 	}
-	if isAnswer {
-		return scanAnswer(s, e, digest.Answer(ans))
+	var r Record
+	if s.Try(`"call":`) {
+		call := s.Int()
+		s.Lit(`,`)
+		r = scanOfCall(s, e, call, isAnswer, digest.Answer(ans))
+	} else if !isAnswer {
+		r = scanCall(s, e)
 	}
-	return scanCall(s, e)
+	if r == nil || s.End() != nil {
+		return nil
+	}
+	return r
 }
 
 func scanCall(s *canon.Scanner, e Envelope) Record {
 	c := &Call{Envelope: e}
 	s.Lit(`"kind":`)
 	c.Kind = s.String()
-	s.Lit(`,`)
-	scanEnvelope(s, &c.Envelope)
+	s.Lit(`,"n":`)
+	c.N = s.Int()
+	if s.Try(`,"p":`) {
+		if c.P = s.Int(); c.P == 0 {
+			return nil // it is not written
+		}
+	}
+	scanPrev(s, &c.Envelope)
 	s.Lit(`"req":`)
 	c.Req = digest.Call(scanDigest(s))
 	s.Lit(`,"t":"call"}`)
 	c.T = "call"
-	if s.End() != nil {
-		return nil
-	}
 	return c
 }
 
-func scanAnswer(s *canon.Scanner, e Envelope, ans digest.Answer) Record {
-	a := &Answer{Envelope: e, Ans: ans}
-	s.Lit(`"call":`)
-	a.Call = s.Int()
-	s.Lit(`,`)
-	scanEnvelope(s, &a.Envelope)
-	s.Lit(`"t":"answer"}`)
-	a.T = "answer"
-	if s.End() != nil {
-		return nil
+// scanOfCall reads the rest of an answer, a tail or a head.
+func scanOfCall(s *canon.Scanner, e Envelope, call int64, isAnswer bool, ans digest.Answer) Record {
+	if !isAnswer {
+		h := &Head{Envelope: e, Call: call}
+		s.Lit(`"head":`)
+		h.Head = scanDigest(s)
+		s.Lit(`,`)
+		scanEnd(s, &h.Envelope, "head")
+		return h
 	}
+	if s.Try(`"how":`) {
+		t := &Tail{Envelope: e, Call: call, Ans: ans, How: s.String()}
+		s.Lit(`,`)
+		scanEnd(s, &t.Envelope, "tail")
+		return t
+	}
+	a := &Answer{Envelope: e, Call: call, Ans: ans}
+	scanEnd(s, &a.Envelope, "answer")
 	return a
 }
 
-// scanEnvelope reads the members n and prev and the comma after them.
-func scanEnvelope(s *canon.Scanner, e *Envelope) {
+// scanEnd reads the members n, prev and t, the last ones of a record of type t.
+func scanEnd(s *canon.Scanner, e *Envelope, t string) {
 	s.Lit(`"n":`)
 	e.N = s.Int()
+	scanPrev(s, e)
+	s.Lit(`"t":"`)
+	s.Lit(t)
+	s.Lit(`"}`)
+	e.T = t
+}
+
+// scanPrev reads the member prev and the commas around it.
+func scanPrev(s *canon.Scanner, e *Envelope) {
 	s.Lit(`,"prev":`)
 	e.Prev = scanDigest(s)
 	s.Lit(`,`)

@@ -1,8 +1,6 @@
 package flight
 
 import (
-	"errors"
-	"fmt"
 	"os"
 
 	"github.com/coo-runtime/coo/internal/digest"
@@ -110,109 +108,10 @@ func CheckDir(st *store.Store, id digest.Digest) error {
 func (run *Run) walk(rep *Report) error {
 	for _, rec := range run.Records {
 		rep.Records++
-		if _, ok := rec.(*Call); ok {
+		if c, ok := rec.(*Call); ok && c.Kind == "http" {
 			rep.Calls++
 		}
 	}
 	w := walker{run: run, rep: rep, files: make(map[string]bool)}
 	return run.eachBlob(w.blob)
-}
-
-// A visitor returns the content of blob d, which record n names as what. It
-// is called for each blob, and again only where the content is needed again.
-type visitor func(n int64, what string, d digest.Digest, first bool) ([]byte, error)
-
-// eachBlob visits every blob that the run names, in the order of the records
-// and their members, a document before the body that it names in turn.
-func (run *Run) eachBlob(visit visitor) error {
-	seen := make(map[digest.Digest]bool)
-	parsed := make(map[Name]bool)
-	var names []Name
-	for i, rec := range run.Records {
-		names = Names(names[:0], rec)
-		for _, name := range names {
-			isDoc := name.IsDoc() && !parsed[name]
-			if seen[name.Digest] && !isDoc {
-				continue
-			}
-			b, err := visit(int64(i), name.What, name.Digest, !seen[name.Digest])
-			if err != nil {
-				return err
-			}
-			seen[name.Digest] = true
-			if !isDoc {
-				continue
-			}
-			parsed[name] = true
-			err = run.checkDoc(int64(i), name, b, func(d digest.Digest) ([]byte, error) {
-				first := !seen[d]
-				seen[d] = true
-				return visit(int64(i), name.What+" body", d, first)
-			})
-			if err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// checkDoc parses a request or answer document strictly and calls body for
-// the blob it names, if it does.
-func (run *Run) checkDoc(n int64, name Name, doc []byte, body func(digest.Digest) ([]byte, error)) error {
-	var bodyErr error
-	err := ParseDoc(name, doc, func(d digest.Digest) (b []byte, err error) {
-		b, bodyErr = body(d)
-		return b, bodyErr
-	})
-	if err == nil || bodyErr != nil {
-		return bodyErr // of the body, not of the document that names it
-	}
-	return &store.DamageError{Path: run.blobPath(name.Digest), Record: n, What: name.What + ": " + err.Error()}
-}
-
-// blobPath names the file that has blob d, for errors.
-func (run *Run) blobPath(d digest.Digest) string {
-	if _, ok := run.inline[d]; ok {
-		return run.Dir + "/" + journalFile
-	}
-	return store.BlobPath(d)
-}
-
-// A walker reads blobs and counts each blob and each file once.
-type walker struct {
-	run   *Run
-	rep   *Report
-	files map[string]bool
-}
-
-func (w *walker) blob(n int64, what string, d digest.Digest, first bool) ([]byte, error) {
-	var b []byte
-	var err error
-	if _, ok := w.run.inline[d]; ok {
-		b, err = w.run.Blob(d)
-	} else {
-		b, err = w.run.st.Visit(d, w.file)
-	}
-	if e, ok := errors.AsType[*store.DamageError](err); ok {
-		at := *e
-		at.Record, at.What = n, what+": "+at.What
-		return nil, &at
-	}
-	if err != nil {
-		return nil, fmt.Errorf("record %d: %s: %w", n, what, err)
-	}
-	if first {
-		w.rep.Blobs++
-		w.rep.Bytes += int64(len(b))
-	}
-	return b, nil
-}
-
-func (w *walker) file(path string, size int64) {
-	if !w.files[path] {
-		w.files[path] = true
-		w.rep.Files++
-		w.rep.Stored += size
-	}
 }

@@ -2,7 +2,9 @@ package replay
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
+	"hash"
 
 	"github.com/coo-runtime/coo/internal/digest"
 	"github.com/coo-runtime/coo/internal/flight"
@@ -70,6 +72,32 @@ func (c *comparer) Blob(b []byte) (digest.Digest, error) {
 	c.fresh[d] = b
 	return d, nil
 }
+
+// Spool names content that comes in chunks, and keeps none of it.
+func (c *comparer) Spool(string) (flight.Spool, error) { return &spool{sum: sha256.New()}, nil }
+
+// A spool is the digest and the length of what was written to it.
+type spool struct {
+	sum  hash.Hash
+	size int64
+}
+
+// Write implements [io.Writer].
+func (s *spool) Write(p []byte) (int, error) {
+	s.size += int64(len(p))
+	return s.sum.Write(p)
+}
+
+// Settle has nothing to bring anywhere.
+func (s *spool) Settle() error { return nil }
+
+// Finish returns digest and length.
+func (s *spool) Finish() (digest.Digest, int64, error) {
+	return digest.Digest(s.sum.Sum(nil)), s.size, nil
+}
+
+// Discard has nothing to drop.
+func (s *spool) Discard() {}
 
 // Flush has nothing to write.
 func (c *comparer) Flush() error { return nil }

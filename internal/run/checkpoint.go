@@ -4,43 +4,12 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/coo-runtime/coo/internal/canon"
 	"github.com/coo-runtime/coo/internal/digest"
 	"github.com/coo-runtime/coo/internal/flight"
 	"github.com/coo-runtime/coo/internal/snapshot"
 	"github.com/coo-runtime/coo/internal/store"
 	"github.com/coo-runtime/coo/internal/workspace"
 )
-
-// A Tree is an attachment: what the whole workspace was, at a point of one
-// execution. It is no part of the run's identity, which does not depend on
-// what else lies in the directory.
-type Tree struct {
-	T    string        `json:"t"`  // "tree"
-	At   string        `json:"at"` // baseline, step, final
-	N    int64         `json:"n"`  // of the step's record; 0 for the others
-	Tree digest.Digest `json:"tree"`
-}
-
-// The points at which the workspace is kept.
-const (
-	AtBaseline = "baseline"
-	AtStep     = "step"
-	AtFinal    = "final"
-)
-
-// Trees returns the trees among an execution's attachments, in order.
-func Trees(attachments [][]byte) ([]Tree, error) {
-	var out []Tree
-	for i, v := range attachments {
-		var t Tree
-		if err := canon.Unmarshal(v, &t); err != nil || t.T != "tree" {
-			return nil, fmt.Errorf("attachment %d: not a tree", i)
-		}
-		out = append(out, t)
-	}
-	return out, nil
-}
 
 // An UnsnapshottedError names what a snapshot cannot keep right, before a
 // run has begun.

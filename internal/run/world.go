@@ -20,6 +20,8 @@ import (
 type Recorder interface {
 	Append(flight.Record) (n int64, err error)
 	Blob(b []byte) (digest.Digest, error)
+	// Spool keeps a content that comes in chunks, each before it is shown.
+	Spool(name string) (flight.Spool, error)
 	// Flush makes everything appended durable. It is called before an answer
 	// that came from outside is shown to the mission.
 	Flush() error

@@ -13,6 +13,7 @@ import (
 	"github.com/coo-runtime/coo/internal/flight"
 	"github.com/coo-runtime/coo/internal/run"
 	"github.com/coo-runtime/coo/internal/store"
+	"github.com/coo-runtime/coo/internal/wire"
 )
 
 // A graph follows names from blob to blob. Each blob is read once, however
@@ -184,13 +185,11 @@ func (g *graph) run(r *flight.Run, follow follower) error {
 
 // inRun follows one name of a run, and the document that it may name.
 func (g *graph) inRun(r *flight.Run, name flight.Name) ([]string, error) {
-	reach := func(d digest.Digest) ([]string, error) {
-		if r.Holds(d) {
-			return nil, nil // the journal was checked
-		}
-		return g.name(d)
+	var faults []string
+	var err error
+	if !r.Holds(name.Digest) { // what the journal holds was checked
+		faults, err = g.name(name.Digest)
 	}
-	faults, err := reach(name.Digest)
 	if err != nil || len(faults) > 0 || !name.IsDoc() {
 		return faults, err
 	}
@@ -199,45 +198,58 @@ func (g *graph) inRun(r *flight.Run, name flight.Name) ([]string, error) {
 	if faults, ok := g.docs[name]; ok && shared {
 		return faults, nil
 	}
-	faults, err = g.doc(r, name, reach)
+	faults, err = g.doc(r, name)
 	if shared && err == nil {
 		g.docs[name] = faults
 	}
 	return faults, err
 }
 
-var errFaulty = errors.New("a blob is damaged")
-
-func (g *graph) doc(r *flight.Run, name flight.Name, reach func(digest.Digest) ([]string, error)) (faults []string, err error) {
+// doc follows what a document names in turn.
+func (g *graph) doc(r *flight.Run, name flight.Name) (faults []string, err error) {
 	content, err := r.Blob(name.Digest)
 	if err != nil {
 		return g.fault(err)
 	}
-	var failed error // of following the body
-	err = flight.ParseDoc(name, content, func(d digest.Digest) ([]byte, error) {
-		if faults, failed = reach(d); failed != nil {
-			return nil, failed
+	refs, err := flight.ParseDoc(name, content)
+	if err != nil {
+		return g.misfit(r, name, err)
+	}
+	for _, ref := range refs {
+		f, err := g.inRun(r, ref.Name)
+		if err == nil && len(f) == 0 {
+			f, err = g.body(r, name, ref)
 		}
-		if len(faults) > 0 {
-			return nil, errFaulty
+		if err != nil {
+			return nil, err
 		}
-		var b []byte
-		b, failed = r.Blob(d)
-		return b, failed
-	})
-	switch {
-	case len(faults) > 0:
-		return faults, nil
-	case failed != nil:
-		return g.fault(failed)
-	case err != nil:
-		at := store.BlobPath(name.Digest)
-		if r.Holds(name.Digest) {
-			at = r.Dir + "/journal"
-		}
-		return g.fault(&store.DamageError{Path: at, Record: -1, What: name.What + ": " + err.Error()})
+		faults = append(faults, f...)
+	}
+	return faults, nil
+}
+
+// body holds a content to what the document that names it says of it.
+func (g *graph) body(r *flight.Run, doc flight.Name, ref flight.Ref) ([]string, error) {
+	if !g.check {
+		return nil, nil
+	}
+	size, start, err := r.Look(ref.Digest, wire.MaxInline)
+	if err != nil {
+		return g.fault(err)
+	}
+	if err := ref.Check(size, start); err != nil {
+		return g.misfit(r, doc, err)
 	}
 	return nil, nil
+}
+
+// misfit notes that a document is not what its name says.
+func (g *graph) misfit(r *flight.Run, name flight.Name, err error) ([]string, error) {
+	at := store.BlobPath(name.Digest)
+	if r.Holds(name.Digest) {
+		at = r.Dir + "/journal"
+	}
+	return g.fault(&store.DamageError{Path: at, Record: -1, What: name.What + ": " + err.Error()})
 }
 
 // attachment follows the digests in an attachment.

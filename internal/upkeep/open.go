@@ -33,7 +33,7 @@ func (k *checker) open() error {
 			continue // being made, or a leftover
 		}
 		for _, f := range in {
-			if !slices.Contains(openFiles, f.Name()) {
+			if !slices.Contains(openFiles, f.Name()) && !flight.IsSpool(f.Name()) {
 				k.stray(path.Join(dir, f.Name()))
 			}
 		}

@@ -15,16 +15,24 @@ import (
 
 // Limits on answers.
 const (
-	MaxBody   = 64 << 20 // bytes of the longest body
+	MaxBody   = 64 << 20 // bytes of the longest body that is held whole
+	MaxStream = 8 << 30  // bytes of the longest body that a program is given
 	MaxInline = 16 << 10 // bytes of the longest body kept inside its document
 	MaxChunks = 1 << 20  // of one event stream
 )
 
 // failures are the ways a call can go wrong. The value tells whether a part
-// of an answer may have come before.
+// of an answer may have come before. "client": the program went away; the body
+// is what had come to it.
 var failures = map[string]bool{
 	"timeout": true, "refused": false, "unresolved": false, "reset": true,
-	"tls": false, "cut": true, "limit": true, "encoding": true,
+	"tls": false, "cut": true, "limit": true, "encoding": true, "client": true,
+}
+
+// IsFailure reports whether name is a way a call can go wrong.
+func IsFailure(name string) bool {
+	_, ok := failures[name]
+	return ok
 }
 
 // Encode returns the document of a, canonical JSON, and the bytes of the body
@@ -40,46 +48,73 @@ var failures = map[string]bool{
 // that breaks one of these rules, or has unsorted or malformed headers (see
 // [HeaderList]), is an error.
 func (a *Answer) Encode() (doc, body []byte, err error) {
-	if err := a.check(); err != nil {
-		return nil, nil, err
-	}
-	if a.Status == 0 {
-		return []byte(`{"error":"` + a.Error + `"}`), nil, nil
-	}
-	b := make([]byte, 0, 256+min(len(a.Body), MaxInline)*9/8)
-	b = append(b, '{')
-	inline := len(a.Body) <= MaxInline && utf8.Valid(a.Body)
-	if !inline {
+	i := AnswerInfo{Answer: *a, Size: int64(len(a.Body))}
+	switch {
+	case len(a.Body) > MaxBody:
+		return nil, nil, fmt.Errorf("answer: body longer than %d bytes", MaxBody)
+	case canInline(a.Body):
+		i.Inline = a.Body
+	default:
 		body = a.Body
-		b = append(b, `"body":"`...)
-		b = appendDigest(b, body)
-		b = append(b, `",`...)
+		d := digest.Of(body)
+		i.Body = &d
+	}
+	doc, err = i.Encode()
+	return doc, body, err
+}
+
+// canInline reports whether a body is kept inside its document.
+func canInline(body []byte) bool { return len(body) <= MaxInline && utf8.Valid(body) }
+
+// An AnswerInfo is an answer without the bytes of a long body. A program's
+// answer may have one of up to [MaxStream] bytes.
+type AnswerInfo struct {
+	Answer                // but for its Body
+	Size   int64          // of the body
+	Inline []byte         // the body, when Body is nil
+	Body   *digest.Digest // of the body, when the document names it
+}
+
+// Encode returns the document of the answer, which is that of [Answer.Encode].
+// Whether a body is inline follows from it: at most [MaxInline] bytes of UTF-8
+// are, and nothing else is.
+func (i *AnswerInfo) Encode() (doc []byte, err error) {
+	if err := i.check(); err != nil {
+		return nil, err
+	}
+	if i.Status == 0 {
+		return []byte(`{"error":"` + i.Error + `"}`), nil
+	}
+	b := make([]byte, 0, 256+len(i.Inline)*9/8)
+	b = append(b, '{')
+	if i.Body != nil {
+		b = append(append(append(b, `"body":"`...), i.Body.String()...), `",`...)
 	}
 	b = append(b, `"error":`...)
-	b = appendError(b, a.Error)
+	b = appendError(b, i.Error)
 	b = append(b, `,"headers":`...)
-	if b, err = appendPairs(b, a.Headers); err != nil {
-		return nil, nil, fmt.Errorf("answer: %w", err)
+	if b, err = appendPairs(b, i.Headers); err != nil {
+		return nil, fmt.Errorf("answer: %w", err)
 	}
-	if a.Lens != nil {
+	if i.Lens != nil {
 		b = append(b, `,"lens":`...)
-		b = appendInts(b, a.Lens)
+		b = appendInts(b, i.Lens)
 	}
 	b = append(b, `,"size":`...)
-	b = strconv.AppendInt(b, int64(len(a.Body)), 10)
+	b = strconv.AppendInt(b, i.Size, 10)
 	b = append(b, `,"status":`...)
-	b = strconv.AppendInt(b, int64(a.Status), 10)
-	if inline {
+	b = strconv.AppendInt(b, int64(i.Status), 10)
+	if i.Body == nil {
 		b = append(b, `,"text":`...)
-		if b, err = canon.AppendString(b, string(a.Body)); err != nil {
-			return nil, nil, fmt.Errorf("answer: %w", err)
+		if b, err = canon.AppendString(b, string(i.Inline)); err != nil {
+			return nil, fmt.Errorf("answer: %w", err)
 		}
 	}
 	b = append(b, `,"trailers":`...)
-	if b, err = appendPairs(b, a.Trailers); err != nil {
-		return nil, nil, fmt.Errorf("answer: trailer: %w", err)
+	if b, err = appendPairs(b, i.Trailers); err != nil {
+		return nil, fmt.Errorf("answer: trailer: %w", err)
 	}
-	return append(b, '}'), body, nil
+	return append(b, '}'), nil
 }
 
 func appendError(b []byte, e string) []byte {
@@ -100,32 +135,47 @@ func appendInts(b []byte, ns []int) []byte {
 	return append(b, ']')
 }
 
-// check holds a to what its document can say.
-func (a *Answer) check() error {
-	partial, known := failures[a.Error]
+// check holds i to what its document can say.
+func (i *AnswerInfo) check() error {
+	partial, known := failures[i.Error]
 	switch {
-	case a.Error != "" && !known:
-		return fmt.Errorf("answer: unknown failure %.40q", a.Error)
-	case a.Error == "" && a.Status == 0:
+	case i.Error != "" && !known:
+		return fmt.Errorf("answer: unknown failure %.40q", i.Error)
+	case i.Error == "" && i.Status == 0:
 		return errors.New("answer: neither a status nor a failure")
-	case a.Status == 0 && (len(a.Headers)+len(a.Trailers)+len(a.Body) > 0 || a.Lens != nil):
+	case i.Status == 0 && (len(i.Headers)+len(i.Trailers) > 0 || i.Size > 0 || len(i.Inline) > 0 || i.Body != nil || i.Lens != nil):
 		return errors.New("answer: a failure without a status has nothing else")
-	case a.Status == 0:
+	case i.Status == 0:
 		return nil
-	case a.Status < 100 || a.Status > 999:
-		return fmt.Errorf("answer: status %d is outside 100 to 999", a.Status)
-	case a.Error != "" && !partial:
-		return fmt.Errorf("answer: failure %q comes before a status", a.Error)
-	case len(a.Body) > MaxBody:
-		return fmt.Errorf("answer: body longer than %d bytes", MaxBody)
+	case i.Status < 100 || i.Status > 999:
+		return fmt.Errorf("answer: status %d is outside 100 to 999", i.Status)
+	case i.Error != "" && !partial:
+		return fmt.Errorf("answer: failure %q comes before a status", i.Error)
+	case i.Size > MaxStream:
+		return fmt.Errorf("answer: body longer than %d bytes", int64(MaxStream))
+	case i.Body == nil && (int64(len(i.Inline)) != i.Size || !canInline(i.Inline)):
+		return errors.New("answer: a body that is neither inline nor named")
 	}
-	if err := checkPairs(a.Headers); err != nil {
+	if err := checkPairs(i.Headers); err != nil {
 		return err
 	}
-	if err := checkPairs(a.Trailers); err != nil {
+	if err := checkPairs(i.Trailers); err != nil {
 		return err
 	}
-	return checkLens(a.Lens, len(a.Body))
+	return checkLens(i.Lens, i.Size)
+}
+
+// CheckBody holds the body that the document names to what the document says
+// of it: its length, and that it could not be inline. Of a body above
+// [MaxInline] bytes, start may be anything.
+func (i *AnswerInfo) CheckBody(size int64, start []byte) error {
+	switch {
+	case size != i.Size:
+		return fmt.Errorf("answer: size is %d, its body has %d bytes", i.Size, size)
+	case size <= MaxInline && canInline(start):
+		return fmt.Errorf("answer body %s: it should be inline", i.Body.Short())
+	}
+	return nil
 }
 
 func checkPairs(pairs [][2]string) error {
@@ -150,19 +200,19 @@ func checkPair(pairs [][2]string, i int) error {
 	return nil
 }
 
-func checkLens(lens []int, size int) error {
+func checkLens(lens []int, size int64) error {
 	if lens == nil {
 		return nil
 	}
 	if len(lens) > MaxChunks {
 		return fmt.Errorf("answer: more than %d chunks", MaxChunks)
 	}
-	sum := 0
+	sum := int64(0)
 	for _, n := range lens {
-		if n <= 0 || n > size-sum {
+		if n <= 0 || int64(n) > size-sum {
 			return errors.New("answer: chunks do not add up to its size")
 		}
-		sum += n
+		sum += int64(n)
 	}
 	if sum != size {
 		return errors.New("answer: chunks do not add up to its size")
@@ -174,69 +224,79 @@ func checkLens(lens []int, size int) error {
 // makes. blob returns the body that the document names by digest; it is called
 // at most once, and what it returns is checked.
 func DecodeAnswer(doc []byte, blob func(digest.Digest) ([]byte, error)) (*Answer, error) {
+	i, err := ParseAnswer(doc)
+	if err != nil {
+		return nil, err
+	}
+	if i.Size > MaxBody {
+		return nil, fmt.Errorf("answer: body longer than %d bytes", MaxBody)
+	}
+	a := &i.Answer
+	if a.Body = i.Inline; i.Body == nil {
+		return a, nil
+	}
+	a.Body, err = blob(*i.Body)
+	if err != nil {
+		return nil, fmt.Errorf("answer body %s: %w", i.Body.Short(), err)
+	}
+	if digest.Of(a.Body) != *i.Body {
+		return nil, fmt.Errorf("answer body %s: its bytes have another digest", i.Body.Short())
+	}
+	return a, i.CheckBody(int64(len(a.Body)), a.Body)
+}
+
+// ParseAnswer takes an answer document apart and reads no body that it names
+// by digest: [AnswerInfo.CheckBody] says whether that is the right one. It
+// accepts only what [AnswerInfo.Encode] makes.
+func ParseAnswer(doc []byte) (*AnswerInfo, error) {
 	s := canon.NewScanner(doc)
-	a := new(Answer)
+	i := new(AnswerInfo)
 	s.Lit("{")
-	var body *digest.Digest
 	if s.Try(`"body":`) {
-		body = scanDigest(s)
+		i.Body = scanDigest(s)
 		s.Lit(",")
 	}
 	s.Lit(`"error":`)
 	if !s.Try("null") {
-		if a.Error = s.String(); a.Error == "" {
+		if i.Error = s.String(); i.Error == "" {
 			s.Fail("a failure without a name")
 		}
 	}
-	size := 0
-	if body != nil || !s.Try("}") {
-		size = scanRest(s, a, body == nil)
+	if i.Body != nil || !s.Try("}") {
+		scanRest(s, i)
 	}
 	if err := s.End(); err != nil {
 		return nil, fmt.Errorf("answer document: %w", err)
 	}
-	if body != nil {
-		var err error
-		if a.Body, err = fetch(*body, size, blob); err != nil {
-			return nil, err
-		}
-	}
-	if err := a.check(); err != nil {
-		return nil, err
-	}
-	if len(a.Body) != size {
-		return nil, fmt.Errorf("answer: size is %d, its body has %d bytes", size, len(a.Body))
-	}
-	return a, nil
+	return i, i.check()
 }
 
 // scanRest reads what follows the failure in the document of an answer that
-// has a status, and returns the size it tells.
-func scanRest(s *canon.Scanner, a *Answer, inline bool) int {
+// has a status.
+func scanRest(s *canon.Scanner, i *AnswerInfo) {
 	s.Lit(`,"headers":`)
-	a.Headers = scanPairs(s)
+	i.Headers = scanPairs(s)
 	if s.Try(`,"lens":`) {
-		a.Lens = scanInts(s)
+		i.Lens = scanInts(s)
 	}
 	s.Lit(`,"size":`)
-	size := s.Int()
+	i.Size = s.Int()
 	s.Lit(`,"status":`)
 	status := s.Int()
-	if size > MaxBody || status < 100 || status > 999 {
+	if i.Size > MaxStream || status < 100 || status > 999 {
 		s.Fail("a size or status out of range")
 	}
-	if inline {
+	if i.Body == nil {
 		s.Lit(`,"text":`)
-		a.Body = s.Bytes()
-		if len(a.Body) > MaxInline {
+		i.Inline = s.Bytes()
+		if len(i.Inline) > MaxInline {
 			s.Fail("a text too long to be inline")
 		}
 	}
 	s.Lit(`,"trailers":`)
-	a.Trailers = scanPairs(s)
+	i.Trailers = scanPairs(s)
 	s.Lit("}")
-	a.Status = int(status)
-	return int(size)
+	i.Status = int(status)
 }
 
 func scanInts(s *canon.Scanner) []int {
@@ -253,20 +313,6 @@ func scanInts(s *canon.Scanner) []int {
 		ns = append(ns, int(n))
 	}
 	return ns
-}
-
-func fetch(d digest.Digest, size int, blob func(digest.Digest) ([]byte, error)) ([]byte, error) {
-	body, err := blob(d)
-	if err != nil {
-		return nil, fmt.Errorf("answer body %s: %w", d.Short(), err)
-	}
-	if digest.Of(body) != d {
-		return nil, fmt.Errorf("answer body %s: its bytes have another digest", d.Short())
-	}
-	if len(body) == size && size <= MaxInline && utf8.Valid(body) {
-		return nil, fmt.Errorf("answer body %s: it should be inline", d.Short())
-	}
-	return body, nil
 }
 
 // BodyOf returns the digest of the body that an answer document names, nil

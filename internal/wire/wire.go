@@ -62,10 +62,10 @@ type Doc struct {
 
 // An Answer is what came back for a call. A failure is an answer too.
 type Answer struct {
-	Error    string // "", timeout, refused, unresolved, reset, tls, cut, limit, encoding
+	Error    string // "", timeout, refused, unresolved, reset, tls, cut, limit, encoding, client
 	Status   int
 	Headers  [][2]string // names lower-case, sorted; same-name order kept
 	Trailers [][2]string
 	Body     []byte
-	Lens     []int // lengths of the chunks as they came; only for event streams
+	Lens     []int // lengths of the chunks as they came; only for event streams and program traffic
 }

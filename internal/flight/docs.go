@@ -1,0 +1,138 @@
+package flight
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/coo-runtime/coo/internal/canon"
+	"github.com/coo-runtime/coo/internal/digest"
+	"github.com/coo-runtime/coo/internal/wire"
+)
+
+// A Form is what the bytes of a blob have to be.
+type Form uint8
+
+// The forms: any bytes, and the documents.
+const (
+	Content    Form = iota
+	RequestDoc      // of a call, see wire.ParseDoc
+	ExecDoc         // of the start of a program, see wire.ParseExec
+	TreeDoc         // the footprint of a workspace, see workspace.Footprint
+	AnswerDoc       // given to a mission whole, see wire.DecodeAnswer
+	HeadDoc         // of an answer to a program, see wire.ParseHead
+	StreamDoc       // the whole of an answer to a program, see wire.ParseAnswer
+)
+
+// A Ref is a blob that a document names in turn.
+type Ref struct {
+	Name
+	answer *wire.AnswerInfo // whose body it is; nil for others
+}
+
+// Check holds a content that was read to what the document says of it. Start is
+// the content, or at least its first [wire.MaxInline] bytes.
+func (r Ref) Check(size int64, start []byte) error {
+	if r.answer == nil {
+		return nil
+	}
+	return r.answer.CheckBody(size, start)
+}
+
+// ParseDoc reads a document strictly, as the form of its name demands, and
+// returns the blobs that it names in turn, in the order of its members.
+func ParseDoc(name Name, doc []byte) ([]Ref, error) {
+	ref := func(what string, d *digest.Digest, f Form) []Ref {
+		if d == nil {
+			return nil
+		}
+		return []Ref{{Name: Name{name.What + " " + what, *d, f}}}
+	}
+	switch name.Form {
+	case RequestDoc:
+		info, err := wire.ParseDoc(doc)
+		if err != nil {
+			return nil, err
+		}
+		return ref("body", info.BodyDigest, Content), nil
+	case ExecDoc:
+		e, err := wire.ParseExec(doc)
+		if err != nil {
+			return nil, err
+		}
+		return append(ref("stdin", e.Stdin, Content), ref("tree", &e.Tree, TreeDoc)...), nil
+	case TreeDoc:
+		return parseTree(name, doc)
+	case AnswerDoc, StreamDoc:
+		i, err := parseAnswer(name.Form, doc)
+		if err != nil || i.Body == nil {
+			return nil, err
+		}
+		refs := ref("body", i.Body, Content)
+		refs[0].answer = i
+		return refs, nil
+	case HeadDoc:
+		_, _, err := wire.ParseHead(doc)
+		return nil, err
+	}
+	return nil, nil
+}
+
+// parseAnswer reads an answer document and holds it to what its form allows.
+func parseAnswer(f Form, doc []byte) (*wire.AnswerInfo, error) {
+	i, err := wire.ParseAnswer(doc)
+	switch {
+	case err != nil:
+		return nil, err
+	case f == AnswerDoc && i.Size > wire.MaxBody:
+		return nil, fmt.Errorf("answer: body longer than %d bytes", wire.MaxBody)
+	case f == AnswerDoc && i.Error == "client":
+		return nil, errors.New(`answer: failure "client", and no program`)
+	case f == StreamDoc && (i.Lens == nil) != (i.Size == 0):
+		return nil, errors.New("answer: to a program, with chunks and no body or the other way round")
+	}
+	return i, nil
+}
+
+// parseTree reads the footprint of a workspace.
+func parseTree(name Name, doc []byte) ([]Ref, error) {
+	var entries []Output // they have the same members
+	if err := canon.Unmarshal(doc, &entries); err != nil {
+		return nil, fmt.Errorf("footprint: %w", err)
+	}
+	var refs []Ref
+	for i, e := range entries {
+		if i > 0 && entries[i-1].Path >= e.Path {
+			return nil, fmt.Errorf("footprint: %q: out of order", e.Path)
+		}
+		if e.SHA256 != nil {
+			refs = append(refs, Ref{Name: Name{fmt.Sprintf("%s %q", name.What, e.Path), *e.SHA256, Content}})
+		}
+	}
+	return refs, nil
+}
+
+// CheckTail holds the tail of an answer to its head, nil when it has none, and
+// to the document that it names.
+func CheckTail(t *Tail, h *Head, doc []byte) error {
+	i, err := parseAnswer(StreamDoc, doc)
+	if err != nil {
+		return err
+	}
+	want := i.Error
+	if want == "" {
+		want = HowEOF
+	}
+	switch {
+	case t.How != want:
+		return fmt.Errorf("how is %q, its answer says %q", t.How, want)
+	case (h == nil) != (i.Status == 0):
+		return errors.New("an answer with a status has a head, and no other has")
+	case h == nil:
+		return nil
+	}
+	head, err := wire.EncodeHead(i.Status, i.Headers)
+	if err == nil && digest.Of(head) != h.Head {
+		err = fmt.Errorf("record %d is not the head of this answer", h.N)
+	}
+	return err
+}
