@@ -23,6 +23,7 @@ var layers = [][]string{
 	{"internal/flight", "internal/workspace", "internal/mission"},
 	{"internal/snapshot"},
 	{"internal/freeze"},
+	{"internal/proxy"},
 	{"internal/run", "internal/rollback"},
 	{"internal/replay", "internal/upkeep"},
 	{"internal/demo", "internal/report"},

@@ -1,0 +1,98 @@
+package proxy
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// A conn is one connection of a program. What is read of it passes through r,
+// so that a byte can be looked at before it is known who is to read it.
+type conn struct {
+	net.Conn
+	r *bufio.Reader
+	n int64
+
+	scope scope // of what comes through it, set before the first request
+
+	once   sync.Once
+	closed chan struct{}
+}
+
+func newConn(nc net.Conn) *conn {
+	return &conn{Conn: nc, r: bufio.NewReader(nc), closed: make(chan struct{})}
+}
+
+// Read implements [net.Conn].
+func (c *conn) Read(p []byte) (int, error) { return c.r.Read(p) }
+
+// Close implements [net.Conn].
+func (c *conn) Close() error {
+	err := net.ErrClosed
+	c.once.Do(func() {
+		err = c.Conn.Close()
+		close(c.closed)
+	})
+	return err
+}
+
+// first waits for the first byte and returns it without taking it.
+func (c *conn) first(patience time.Duration) (byte, error) {
+	c.SetReadDeadline(time.Now().Add(patience))
+	b, err := c.r.Peek(1)
+	c.SetReadDeadline(time.Time{})
+	if err != nil {
+		return 0, err
+	}
+	return b[0], nil
+}
+
+// begins reports whether the connection begins with want. It waits only for
+// bytes that could still make it so.
+func (c *conn) begins(want string, patience time.Duration) bool {
+	c.SetReadDeadline(time.Now().Add(patience))
+	defer c.SetReadDeadline(time.Time{})
+	for n := 1; n <= len(want); n++ {
+		b, err := c.r.Peek(n)
+		if err != nil || b[n-1] != want[n-1] {
+			return false
+		}
+	}
+	return true
+}
+
+// reset closes the connection so that the other end sees it reset, after it
+// has taken what was written to it, if it does so within patience. Without
+// that wait, how much of an answer arrives would be a matter of luck.
+func (c *conn) reset(patience time.Duration) {
+	if tcp, ok := c.Conn.(*net.TCPConn); ok {
+		if patience > 0 {
+			drain(tcp, patience)
+		}
+		tcp.SetLinger(0)
+	}
+	c.Close()
+}
+
+// linger closes the connection in a way that lets the other end read what was
+// written last, although it may still be sending: to close with unread bytes
+// would reset it, and take the answer away.
+func linger(c *conn, rw net.Conn, patience time.Duration) {
+	rw.SetDeadline(time.Now().Add(patience))
+	if w, ok := rw.(interface{ CloseWrite() error }); ok {
+		w.CloseWrite()
+	}
+	if tcp, ok := c.Conn.(*net.TCPConn); ok {
+		tcp.CloseWrite()
+		// Past c's own buffer, which another goroutine may be looking at.
+		io.CopyN(io.Discard, tcp, 1<<20)
+	}
+	c.Close()
+}
+
+// silent reports whether err says that nothing came in time.
+func silent(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
