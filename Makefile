@@ -13,5 +13,8 @@ test: ## everything, every proof at small n
 prove: ## every proof at full n; the output belongs in docs/evidence/
 	./tools/test.sh full
 
+machines: ## the same bytes on other machines and in other surroundings
+	./tools/machines.sh
+
 bench: ## the figures of docs/performance.md
 	./bench/run.sh

@@ -20,7 +20,12 @@ step "tools: vet, staticcheck"
 step "bench: vet, tidy"
 (cd bench && go vet ./... && go mod tidy -diff)
 for target in linux/arm64 linux/s390x darwin/arm64 windows/amd64; do
-	step "build and vet $target"
+	step "build and vet $target, tests included"
 	GOOS=${target%/*} GOARCH=${target#*/} CGO_ENABLED=0 go build -o /dev/null ./cmd/coo
-	GOOS=${target%/*} GOARCH=${target#*/} CGO_ENABLED=0 go vet ./cmd/... ./internal/...
+	GOOS=${target%/*} GOARCH=${target#*/} CGO_ENABLED=0 go vet ./cmd/... ./internal/... ./examples/...
+done
+step "man pages: groff has nothing to say"
+for page in docs/man/*; do
+	said=$(groff -man -ww -Tutf8 -z "$page" 2>&1)
+	[ -z "$said" ] || { printf '%s\n%s\n' "$page" "$said"; exit 1; }
 done

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need beyond Go: python3 for the independent
 # verifier, strace for the durability proof, qemu-user-static for the other
-# architectures, a C compiler for the race detector.
+# architectures, a C compiler for the race detector, groff for the man pages.
 set -euo pipefail
 missing=()
 need() { command -v "$1" >/dev/null || missing+=("$2"); }
@@ -9,8 +9,10 @@ need python3 python3
 need strace strace
 need qemu-aarch64-static qemu-user-static
 need qemu-s390x-static qemu-user-static
+need qemu-riscv64-static qemu-user-static
 need gcc gcc
 need unshare util-linux
+need groff groff-base
 if [ ${#missing[@]} -eq 0 ]; then
 	echo "everything is here"
 	exit 0

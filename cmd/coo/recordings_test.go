@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -218,15 +219,12 @@ func TestRecordingsAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	workspace := filepath.Join(dir, "workspace")
 	source, err := filepath.Abs(filepath.Join(corpus, "workspace"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range corpusRuns(t) {
-		if err := os.RemoveAll(workspace); err != nil {
-			t.Fatal(err)
-		}
+		workspace := filepath.Join(dir, r.name)
 		copyTree(t, source, workspace, 0o644)
 		t.Chdir(workspace)
 		args := append([]string{"--store", dir, "run", filepath.Join(missions, r.name+".star"), "--calls=frozen", "--from", r.id, "--json"}, r.flags...)
@@ -288,8 +286,9 @@ sys.exit(max(verify.main(sys.argv[i:i+2]) for i in range(1, len(sys.argv), 2)))
 		fmt.Fprintf(&want, "ok %s %d records, %d blobs\n", r.id, len(run.Lines), len(blobs))
 	}
 	out, err := exec.Command("python3", args...).CombinedOutput()
-	if err != nil || string(out) != want.String() {
-		t.Errorf("verify.py: %v\n%s\nwant\n%s", err, out, &want)
+	got := strings.ReplaceAll(string(out), "\r\n", "\n") // Python's on Windows
+	if err != nil || got != want.String() {
+		t.Errorf("verify.py: %v\n%s\nwant\n%s", err, got, &want)
 	}
 }
 
@@ -350,5 +349,26 @@ func TestRecordingsCover(t *testing.T) {
 	}
 	if len(missing) > 0 {
 		t.Errorf("no recording holds %s", strings.Join(missing, ", "))
+	}
+}
+
+// The demo is the run that README.md shows, wherever it is run.
+func TestRecordingsDemo(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join(repoRoot(t), "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := regexp.MustCompile(`(?m)^verified run ([0-9a-f]{64})$`).FindSubmatch(readme)
+	if want == nil {
+		t.Fatal("README.md shows no verified run")
+	}
+	t.Chdir(t.TempDir())
+	if status, _, errs := coo("run", "demo"); status != exitOK {
+		t.Fatalf("coo run demo: exit %d: %s", status, errs)
+	}
+	for _, args := range [][]string{{"verify", "@last"}, {"replay", "@last"}} {
+		if status, out, errs := coo(args...); status != exitOK || args[0] == "verify" && !strings.HasPrefix(out, string(want[0])+"\n") {
+			t.Errorf("coo %s: exit %d, want 0 and %q: %s%s", strings.Join(args, " "), status, want[0], out, errs)
+		}
 	}
 }

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Makes the recordings that are missing: one sealed run of each mission below
 # that runs.txt does not list, its calls answered by the sample server. What is
-# recorded already is left as it is; --anew makes all of it again, which takes
-# a reason in the commit, and is over with version 1. Afterwards the record
+# recorded already is left as it is, and what is not listed goes; --anew makes
+# all of it again, which takes a reason in the commit, and is over with version
+# 1. Names in workspace/ are those a module zip may hold: letters, no symbols. Afterwards the record
 # numbers in tools/shams/shams.txt may have to follow: tools/shams says which.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -42,6 +43,9 @@ if [ "${1:-}" != --anew ]; then
 	rm "$tmp/store/.coo/open/README"
 	mkdir "$tmp/store/.coo/locks" "$tmp/store/.coo/tmp" "$tmp/store/.coo/executions"
 	cp runs.txt "$tmp/runs.txt"
+	for run in "$tmp"/store/.coo/runs/*; do
+		grep -q "${run##*/}" runs.txt || rm -r "$run"
+	done
 fi
 
 # What the missions find in their environment. No byte of the store may hold
