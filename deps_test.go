@@ -18,7 +18,7 @@ const module = "github.com/coo-runtime/coo/"
 // layers lists the packages from the bytes upwards. A package imports only
 // packages of the rows above its own.
 var layers = [][]string{
-	{"internal/digest", "internal/canon", "internal/durable"},
+	{"internal/digest", "internal/canon", "internal/durable", "internal/coding"},
 	{"internal/chain", "internal/store", "internal/wire"},
 	{"internal/flight", "internal/workspace", "internal/mission"},
 	{"internal/snapshot"},

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/coo-runtime/coo/internal/coding"
 	"github.com/coo-runtime/coo/internal/wire"
 )
 
@@ -98,9 +99,7 @@ func (x *exchange) receive(ctx context.Context, resp *http.Response, method stri
 	x.dog.pat()
 	x.timing.Head = time.Now()
 	x.timing.Proto = resp.Proto
-	if resp.TLS != nil {
-		x.timing.TLS = tls.VersionName(resp.TLS.Version)
-	}
+	x.timing.TLS = tlsName(resp)
 	x.mu.Lock()
 	x.timing.Remote = x.remote
 	x.mu.Unlock()
@@ -117,7 +116,7 @@ func (x *exchange) receive(ctx context.Context, resp *http.Response, method stri
 	if bodyless(method, resp.StatusCode) {
 		return
 	}
-	codings, err := codingsOf(resp.Header.Values("Content-Encoding"))
+	codings, err := coding.Parse(resp.Header.Values("Content-Encoding"))
 	if err != nil {
 		x.answer.Error = "encoding"
 		return
@@ -132,6 +131,14 @@ func (x *exchange) receive(ctx context.Context, resp *http.Response, method stri
 	x.trailer = resp.Trailer
 }
 
+// tlsName returns the version of TLS that resp came over, "" for none.
+func tlsName(resp *http.Response) string {
+	if resp.TLS == nil {
+		return ""
+	}
+	return tls.VersionName(resp.TLS.Version)
+}
+
 // bodyless reports whether an answer has no body whatever its headers say
 // (RFC 9112, section 6.3).
 func bodyless(method string, status int) bool {
@@ -141,7 +148,7 @@ func bodyless(method string, status int) bool {
 // readBody reads what body holds under codings, up to the limit.
 func (x *exchange) readBody(body io.Reader, codings []string, stream bool) error {
 	raw := &rawBody{r: body, left: x.limits.Body, dog: x.dog}
-	r, done, err := decode(raw, codings)
+	r, done, err := coding.Decode(raw, codings)
 	if err != nil {
 		return err
 	}
@@ -185,9 +192,7 @@ func (b *rawBody) Read(p []byte) (int, error) {
 	case b.left < 0:
 		// One byte too many has been read; that it is one too many is all
 		// that matters about it.
-		return n + int(b.left), &bodyError{errLimit}
-	case err != nil && err != io.EOF:
-		return n, &bodyError{err}
+		return n + int(b.left), errLimit
 	}
 	return n, err
 }

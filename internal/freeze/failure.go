@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net"
+
+	"github.com/coo-runtime/coo/internal/coding"
 )
 
 // The failures are a small set of words, because their text is part of a
@@ -55,7 +57,7 @@ func bodyFailure(ctx context.Context, err error) string {
 		return "timeout"
 	case errors.Is(err, errLimit):
 		return "limit"
-	case errors.Is(err, errCoding):
+	case errors.Is(err, coding.ErrBroken):
 		return "encoding"
 	}
 	return "cut"

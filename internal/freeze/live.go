@@ -41,6 +41,9 @@ type Limits struct {
 	Timeout time.Duration
 	// Total is how long one exchange may take altogether: 1 h.
 	Total time.Duration
+	// Idle is what Timeout is for the calls of a program, which has timeouts
+	// of its own: 10 min. Nothing else bounds how long they take.
+	Idle time.Duration
 }
 
 func (l Limits) withDefaults() Limits {
@@ -56,6 +59,9 @@ func (l Limits) withDefaults() Limits {
 	if l.Total <= 0 {
 		l.Total = time.Hour
 	}
+	if l.Idle <= 0 {
+		l.Idle = 10 * time.Minute
+	}
 	return l
 }
 
@@ -64,6 +70,11 @@ const (
 	// a server that closes one at the moment a POST is sent on it makes a
 	// failure that has nothing to do with the call.
 	idleConn = 2 * time.Second
+	// idleProgramConn is the same for a program, whose own client would keep
+	// a connection for about so long.
+	idleProgramConn = 5 * time.Second
+	// programConns is the number of unused connections kept for each host.
+	programConns = 256
 	// maxHead is the length in bytes of the longest answer head.
 	maxHead = 1 << 20
 )
@@ -74,10 +85,14 @@ const (
 type Live struct {
 	limits    Limits
 	secrets   secrets
-	transport *http.Transport
-	slots     chan struct{} // holds one value for each call in flight
+	transport *http.Transport // of missions
+	streams   *http.Transport // of programs
+	slots     chan struct{}   // holds one value for each call in flight
 	running   sync.WaitGroup
 	arrived   chan struct{} // has a value when arrivals may have one
+	// closing is done when Close was called, which cancels the streams.
+	closing context.Context
+	close   context.CancelFunc
 
 	mu       sync.Mutex // guards the rest
 	arrivals []arrival  // finished and not taken
@@ -106,7 +121,12 @@ func NewLive(o LiveOptions) *Live {
 		arrived: make(chan struct{}, 1),
 		cancels: map[int64]context.CancelCauseFunc{},
 	}
+	l.closing, l.close = context.WithCancel(context.Background())
 	l.transport = newTransport(o, limits)
+	l.streams = l.transport.Clone()
+	l.streams.MaxIdleConnsPerHost = programConns
+	l.streams.IdleConnTimeout = idleProgramConn
+	l.streams.ReadBufferSize = streamBuffer // a chunk that came whole stays whole
 	return l
 }
 
@@ -165,7 +185,7 @@ func (l *Live) Know(names ...string) error {
 // Ask implements [Answerer]. The errors are [*MissingSecretError],
 // [*RequestError] and what refuses the value of a secret; none holds one.
 func (l *Live) Ask(ctx context.Context, c Call) error {
-	hr, err := l.request(c)
+	hr, err := l.missionRequest(c)
 	if err != nil {
 		return err
 	}
@@ -243,6 +263,7 @@ func (l *Live) Next(ctx context.Context) (*Delivery, error) {
 func (l *Live) Close() error {
 	l.mu.Lock()
 	l.closed = true
+	l.close()
 	// order: all end for the same reason, and none is delivered
 	for _, cancel := range l.cancels {
 		cancel(errClosed)
@@ -250,6 +271,7 @@ func (l *Live) Close() error {
 	l.mu.Unlock()
 	l.running.Wait()
 	l.transport.CloseIdleConnections()
+	l.streams.CloseIdleConnections()
 	return nil
 }
 

@@ -18,6 +18,10 @@ type secrets struct {
 	// exact finds the values as they are; lower finds them in header names,
 	// whose case is lost on the way. Both are nil as long as none is known.
 	exact, lower *wire.Secrets
+
+	credentials  []string // sent by a program, the newest last
+	program      *redactor
+	programStale bool // program is not for these values
 }
 
 // value returns the real value of the secret called name and lets it be taken
@@ -51,7 +55,42 @@ func (s *secrets) value(name string) (string, error) {
 		return "", err
 	}
 	s.values, s.exact, s.lower = values, exact, lower
+	s.programStale = true
 	return v, nil
+}
+
+// programRedactor returns what takes the secrets known now, and credentials
+// that the program sent, out of the answers to a program. Of credentials it
+// remembers the newest.
+func (s *secrets) programRedactor(credentials []string) (*redactor, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range credentials {
+		if !slices.Contains(s.credentials, c) {
+			s.credentials = append(s.credentials, c)
+			s.programStale = true
+		}
+	}
+	s.credentials = s.credentials[max(0, len(s.credentials)-wire.MaxCredentials):]
+	if s.programStale || s.program == nil {
+		exact, err := wire.NewProgramSecrets(s.values, s.credentials)
+		if err != nil {
+			return nil, err
+		}
+		folded := make(map[string]string, len(s.values))
+		// order: fills a map
+		for k, v := range s.values {
+			folded[k] = lowerASCII(v)
+		}
+		lower, err := wire.NewProgramSecrets(folded, nil)
+		if err != nil {
+			return nil, err
+		}
+		s.program = &redactor{exact: exact, lower: lower, none: len(s.values)+len(s.credentials) == 0}
+		s.programStale = false
+	}
+	r := *s.program
+	return &r, nil
 }
 
 // redactor returns what takes out the secrets known now.
@@ -64,6 +103,7 @@ func (s *secrets) redactor() *redactor {
 // A redactor takes the secrets out of one answer.
 type redactor struct {
 	exact, lower *wire.Secrets
+	none         bool // there is nothing to look for
 	replaced     bool // something was taken out
 }
 
@@ -91,7 +131,7 @@ func (r *redactor) name(s string) string {
 	if string(clean) == string(lower) {
 		return s
 	}
-	return lowerASCII(strings.NewReplacer("<secret ", "secret-", ">", "").Replace(string(clean)))
+	return lowerASCII(strings.NewReplacer("<secret ", "secret-", "<", "", ">", "").Replace(string(clean)))
 }
 
 func (r *redactor) bytes(s *wire.Secrets, b []byte) []byte {

@@ -85,6 +85,20 @@ func (a *automaton) link() {
 	}
 }
 
+// find returns the first match in b: the leftmost and, of those that begin
+// there, the longest.
+func (a *automaton) find(b []byte) (Hit, bool) {
+	if len(a.nodes) <= 1 {
+		return Hit{}, false
+	}
+	m := matcher{auto: a}
+	if !m.scan(b) && !m.found() {
+		return Hit{}, false
+	}
+	p := a.patterns[m.pattern]
+	return Hit{p.name, p.form, m.start, m.start + p.size}, true
+}
+
 // step returns the node for the longest beginning of patterns that ends with
 // the text of at and b.
 func (a *automaton) step(at int32, b byte) int32 {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // Limits on the value of a secret, in bytes. A shorter one would be found
@@ -19,6 +20,7 @@ const (
 // *Secrets finds nothing. It is read-only: goroutines may share one.
 type Secrets struct {
 	auto automaton
+	mark func(name string) string // what stands in the place of a secret; nil: "<secret NAME>"
 }
 
 // A Hit is where a secret stands in some bytes.
@@ -49,18 +51,56 @@ func NewSecrets(values map[string]string) (*Secrets, error) {
 	return s, nil
 }
 
+// MaxCredentials is the number of credentials without a name that are looked
+// for at once.
+const MaxCredentials = 16
+
+// NewProgramSecrets is [NewSecrets] for what a program gets to see: its
+// placeholder stands in the place of a secret, so that a program which sends
+// back what it was given is understood. credentials are values that the
+// program itself sent ([Request.Credentials]); "<credential>" takes their
+// place. Those that cannot be searched for and those beyond [MaxCredentials]
+// are passed over.
+func NewProgramSecrets(values map[string]string, credentials []string) (*Secrets, error) {
+	s, err := NewSecrets(values)
+	if err != nil {
+		return nil, err
+	}
+	out := &Secrets{mark: programMark}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		for _, sp := range spellings(values[name]) {
+			out.auto.add(sp.text, name, sp.form)
+		}
+	}
+	for _, v := range credentials[:min(len(credentials), MaxCredentials)] {
+		if len(v) < MinSecret || len(v) > MaxSecret {
+			continue
+		}
+		for _, sp := range spellings(v) {
+			out.auto.add(sp.text, "", sp.form)
+		}
+	}
+	if len(out.auto.nodes) == 0 {
+		return s, nil
+	}
+	out.auto.link()
+	return out, nil
+}
+
+func programMark(name string) string {
+	if name == "" {
+		return credentialMark
+	}
+	return Placeholder(name)
+}
+
 // Find returns the first secret in b: the leftmost and, of those that begin
 // there, the longest.
 func (s *Secrets) Find(b []byte) (Hit, bool) {
-	if s == nil || len(s.auto.nodes) <= 1 {
+	if s == nil {
 		return Hit{}, false
 	}
-	m := matcher{auto: &s.auto}
-	if !m.scan(b) && !m.found() {
-		return Hit{}, false
-	}
-	p := s.auto.patterns[m.pattern]
-	return Hit{p.name, p.form, m.start, m.start + p.size}, true
+	return s.auto.find(b)
 }
 
 // Replace returns b with "<secret NAME>" in the place of every secret, from
@@ -83,7 +123,16 @@ func (s *Secrets) Stream() *Redactor {
 	if s == nil || len(s.auto.nodes) <= 1 {
 		return &Redactor{}
 	}
-	return &Redactor{matcher: matcher{auto: &s.auto}}
+	return &Redactor{matcher: matcher{auto: &s.auto}, mark: s.mark}
+}
+
+// Cover is [Secrets.Stream] for what must keep its length: a binary format,
+// or a body whose length was told before. A secret is covered with as many
+// bytes as it has, "cooxxxxx".
+func (s *Secrets) Cover() *Redactor {
+	r := s.Stream()
+	r.cover = true
+	return r
 }
 
 // A Redactor replaces secrets in a text that comes in chunks, wherever the
@@ -93,6 +142,8 @@ type Redactor struct {
 	matcher matcher // auto nil: there is nothing to look for
 	held    []byte  // not released yet: it begins a secret
 	hits    int
+	mark    func(name string) string
+	cover   bool
 }
 
 // Write takes the next chunk and returns what can be released: everything but
@@ -121,6 +172,18 @@ func (r *Redactor) Close() []byte {
 	return r.release(text, len(text), true)
 }
 
+// append appends what stands in the place of p.
+func (r *Redactor) append(out []byte, p pattern) []byte {
+	switch {
+	case r.cover:
+		out = append(out, "coo"...)
+		return append(out, strings.Repeat("x", p.size-len("coo"))...)
+	case r.mark != nil:
+		return append(out, r.mark(p.name)...)
+	}
+	return append(append(append(out, "<secret "...), p.name...), '>')
+}
+
 // Hits returns how many secrets were replaced so far.
 func (r *Redactor) Hits() int { return r.hits }
 
@@ -133,7 +196,7 @@ func (r *Redactor) release(text []byte, from int, end bool) []byte {
 	for m.scan(text) || end && m.found() {
 		p := m.auto.patterns[m.pattern]
 		out = append(out, text[:m.start]...)
-		out = append(append(append(out, "<secret "...), p.name...), '>')
+		out = r.append(out, p)
 		text = text[m.start+p.size:]
 		r.hits++
 		m.reset()

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -47,18 +48,23 @@ func (b *TextBuilder) Lit(s string) {
 
 // Secret appends the place of a secret.
 func (b *TextBuilder) Secret(name string, e Escape) {
+	b.part(Part{Secret: name, Escape: e})
+}
+
+// part appends p, whatever it is, as a part of its own.
+func (b *TextBuilder) part(p Part) {
 	b.flush()
-	b.parts = append(b.parts, Part{Secret: name, Escape: e})
+	b.parts = append(b.parts, p)
 }
 
 // Add appends t.
 func (b *TextBuilder) Add(t Text) {
 	for _, p := range t {
-		if p.Secret == "" {
+		if p.Secret == "" && p.Escape != InBasic {
 			b.Lit(p.Lit)
 			continue
 		}
-		b.Secret(p.Secret, p.Escape)
+		b.part(p)
 	}
 }
 
@@ -139,22 +145,41 @@ func (t Text) Reveal(value func(name string) (string, error)) (string, error) {
 	if len(t) == 1 && t[0].Secret == "" {
 		return t[0].Lit, nil
 	}
-	var b strings.Builder
+	var b, basic strings.Builder
 	for _, p := range t {
-		if p.Secret == "" {
-			b.WriteString(p.Lit)
-			continue
-		}
-		v, err := value(p.Secret)
+		v, err := p.reveal(value)
 		if err != nil {
 			return "", err
 		}
-		if v, err = escape(v, p.Escape); err != nil {
-			return "", fmt.Errorf("secret %s: %w", p.Secret, err)
+		if p.Escape == InBasic {
+			basic.WriteString(v)
+			continue
 		}
+		writeBasic(&b, &basic)
 		b.WriteString(v)
 	}
+	writeBasic(&b, &basic)
 	return b.String(), nil
+}
+
+// writeBasic writes what a run of [InBasic] parts says.
+func writeBasic(b, run *strings.Builder) {
+	b.WriteString(base64.StdEncoding.EncodeToString([]byte(run.String())))
+	run.Reset()
+}
+
+func (p Part) reveal(value func(name string) (string, error)) (string, error) {
+	if p.Lit != "" || p.Secret == "" {
+		return p.Lit, nil
+	}
+	v, err := value(p.Secret)
+	if err != nil {
+		return "", err
+	}
+	if v, err = escape(v, p.Escape); err != nil {
+		return "", fmt.Errorf("secret %s: %w", p.Secret, err)
+	}
+	return v, nil
 }
 
 func escape(v string, e Escape) (string, error) {

@@ -126,6 +126,19 @@ func Origin(url string) string {
 	return scheme + "://" + host
 }
 
+// hostIs reports whether url, a normal one, is of host, with or without a
+// port; the empty host stands for all.
+func hostIs(url, host string) bool {
+	if host == "" {
+		return true
+	}
+	at := authority(url)
+	if i := strings.LastIndexByte(at, ':'); i >= 0 && at[:i] == host {
+		return true
+	}
+	return at == host
+}
+
 // authority returns host and port of a normal URL as they are written.
 func authority(url string) string {
 	_, rest, _ := strings.Cut(url, "://")

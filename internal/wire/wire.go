@@ -23,7 +23,7 @@ type Text []Part
 
 // A Part is a literal, or the place of a secret.
 type Part struct {
-	Lit    string
+	Lit    string // with Secret: the value as the program wrote it, if Escape is AsSent
 	Secret string // name; empty for a literal
 	Escape Escape // how the value is escaped where it stands
 }
@@ -31,11 +31,16 @@ type Part struct {
 // An Escape says how a secret's value is written where it stands.
 type Escape uint8
 
-// The escapes: as it is; inside a JSON string; inside a URL.
+// The escapes.
 const (
-	Raw Escape = iota
-	InJSON
-	InURL
+	Raw    Escape = iota // as it is
+	InJSON               // inside a JSON string
+	InURL                // inside a URL
+	// InBasic is for the user and password of RFC 7617: a run of parts with
+	// this escape, literals among them, is one base64 text.
+	InBasic
+	// AsSent is for a value that the program itself wrote: it stays so.
+	AsSent
 )
 
 // A Field is one header or trailer field. Names are lower-case.
@@ -51,6 +56,9 @@ type Request struct {
 	Headers []Field
 	Body    Text  // nil: none
 	Timeout int64 // milliseconds; not part of its identity
+	// Credentials are values that a program sent and that nobody knows by
+	// name. They must not come back in the answer, and are stored nowhere.
+	Credentials []string
 }
 
 // A Doc is a request document, the identity of a call, with the blobs it names.

@@ -1,4 +1,12 @@
-package freeze
+// Package coding undoes the content codings of HTTP (RFC 9110, section 8.4):
+// gzip, deflate, br and zstd, as in
+//
+//	Content-Encoding: gzip
+//
+// It reads hostile input: how many codings may be nested and how much memory
+// each may ask for is bounded. How long the result may be is the caller's
+// business. Nothing is held back: what a sender flushed can be read.
+package coding
 
 import (
 	"bufio"
@@ -9,6 +17,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -19,13 +28,13 @@ const maxCodings = 3
 // maxWindow is the largest window a zstd coding may ask for (RFC 9659).
 const maxWindow = 8 << 20
 
-// errCoding is the cause of the answer error "encoding".
-var errCoding = errors.New("content coding: unknown or broken")
+// ErrBroken reports a coding that is unknown, nested too deep or broken.
+var ErrBroken = errors.New("content coding: unknown or broken")
 
-// codingsOf splits a Content-Encoding header (RFC 9110, section 8.4) into the
+// Parse splits a Content-Encoding header (RFC 9110, section 8.4) into the
 // codings that were applied, in order. A coding that cannot be undone here is
-// errCoding.
-func codingsOf(values []string) ([]string, error) {
+// [ErrBroken].
+func Parse(values []string) ([]string, error) {
 	var codings []string
 	for name := range strings.SplitSeq(strings.Join(values, ","), ",") {
 		name = strings.ToLower(strings.TrimSpace(name))
@@ -34,22 +43,26 @@ func codingsOf(values []string) ([]string, error) {
 			continue
 		case "x-gzip":
 			name = "gzip"
-		case "gzip", "deflate", "zstd":
+		case "gzip", "deflate", "br", "zstd":
 		default:
-			return nil, errCoding
+			return nil, ErrBroken
 		}
 		codings = append(codings, name)
 	}
 	if len(codings) > maxCodings {
-		return nil, errCoding
+		return nil, ErrBroken
 	}
 	return codings, nil
 }
 
-// decode returns a reader of what r holds before the codings were applied.
-// A body of no bytes at all stays one. The reader hands on what it has as
-// soon as it has it, so that the chunks of a stream stay apart.
-func decode(r io.Reader, codings []string) (io.Reader, func(), error) {
+// Decode returns a reader of what r holds before the codings were applied,
+// and a function that lets go of what the reader holds. A body of no bytes at
+// all stays one. The reader hands on what it has as soon as it has it, so that
+// the chunks of a stream stay apart.
+//
+// An error of a coding is [ErrBroken], one of r comes back as it was; a body
+// that ends before its coding does is [io.ErrUnexpectedEOF].
+func Decode(r io.Reader, codings []string) (io.Reader, func(), error) {
 	closers := func() {}
 	if len(codings) == 0 {
 		return r, closers, nil
@@ -58,7 +71,7 @@ func decode(r io.Reader, codings []string) (io.Reader, func(), error) {
 	if _, err := b.Peek(1); err == io.EOF {
 		return b, closers, nil
 	}
-	r = b
+	r = sourceReader{b}
 	for i := len(codings) - 1; i >= 0; i-- {
 		next, done, err := undo(r, codings[i])
 		if err != nil {
@@ -78,6 +91,8 @@ func undo(r io.Reader, coding string) (io.Reader, func(), error) {
 	case "gzip":
 		z, err := gzip.NewReader(r)
 		return z, func() {}, err
+	case "br":
+		return brotli.NewReader(r), func() {}, nil
 	case "zstd":
 		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
@@ -103,23 +118,33 @@ func (c codingReader) Read(p []byte) (int, error) {
 	return n, codingError(err)
 }
 
-// codingError turns the complaints of a decoder into errCoding and leaves the
+// codingError turns the complaints of a decoder into ErrBroken and leaves the
 // others alone: io.EOF, a body that ends too early, errors of the connection.
 func codingError(err error) error {
 	if err == nil || err == io.EOF {
 		return err
 	}
-	if _, ok := errors.AsType[*bodyError](err); ok {
-		return err
+	if source, ok := errors.AsType[*sourceError](err); ok {
+		return source
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return io.ErrUnexpectedEOF
 	}
-	return errCoding
+	return ErrBroken
 }
 
-// A bodyError is an error of reading a body as it came over the connection.
-type bodyError struct{ err error }
+// A sourceReader marks the errors of what is decoded: a decoder may wrap them.
+type sourceReader struct{ r io.Reader }
 
-func (e *bodyError) Error() string { return "body: " + e.err.Error() }
-func (e *bodyError) Unwrap() error { return e.err }
+func (s sourceReader) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	if err != nil && err != io.EOF {
+		err = &sourceError{err}
+	}
+	return n, err
+}
+
+type sourceError struct{ err error }
+
+func (e *sourceError) Error() string { return e.err.Error() }
+func (e *sourceError) Unwrap() error { return e.err }
