@@ -22,7 +22,7 @@ var layers = [][]string{
 	{"internal/chain", "internal/store", "internal/wire"},
 	{"internal/flight", "internal/workspace", "internal/mission"},
 	{"internal/snapshot"},
-	{"internal/freeze"},
+	{"internal/freeze", "internal/sandbox"},
 	{"internal/proxy"},
 	{"internal/run", "internal/rollback"},
 	{"internal/replay", "internal/upkeep"},

@@ -22,12 +22,14 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/coo-runtime/coo/internal/report"
+	"github.com/coo-runtime/coo/internal/sandbox"
 )
 
 func main() { os.Exit(Main()) }
 
 // Main is coo with the process's own arguments and streams.
 func Main() int {
+	sandbox.Init()
 	// The standard library logs raw bytes of broken servers, which may hold
 	// a secret; coo says itself what there is to say.
 	log.SetOutput(io.Discard)

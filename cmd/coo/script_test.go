@@ -28,6 +28,7 @@ import (
 
 	"github.com/coo-runtime/coo/internal/digest"
 	"github.com/coo-runtime/coo/internal/modelserver"
+	"github.com/coo-runtime/coo/internal/sandbox"
 	"github.com/coo-runtime/coo/internal/store"
 	"github.com/coo-runtime/coo/internal/wire"
 )
@@ -35,6 +36,7 @@ import (
 var update = flag.Bool("update", false, "rewrite the golden parts of the scripts")
 
 func TestMain(m *testing.M) {
+	sandbox.Init()
 	testscript.Main(tidy{m}, map[string]func(){"coo": func() { os.Exit(Main()) }})
 }
 

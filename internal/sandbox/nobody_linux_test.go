@@ -1,0 +1,42 @@
+package sandbox
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+)
+
+// nobodyVariable marks the process in which tests run as an ordinary user.
+const nobodyVariable = "COO_TEST_NOBODY"
+
+// TestAsNobody runs the tests of this package once more as an ordinary user,
+// when they run as root.
+func TestAsNobody(t *testing.T) {
+	if os.Getenv(nobodyVariable) != "" || os.Geteuid() != 0 {
+		return
+	}
+	dir, err := os.MkdirTemp("", "coo-nobody")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	os.Chmod(dir, 0o777)
+	self := filepath.Join(dir, "sandbox.test")
+	b, err := os.ReadFile("/proc/self/exe")
+	if err == nil {
+		err = os.WriteFile(self, b, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self, "-test.count=1", "-test.v")
+	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + dir, "TMPDIR=" + dir, nobodyVariable + "=1"}
+	cmd.Dir = dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}

@@ -1,0 +1,43 @@
+package sandbox
+
+import "net/netip"
+
+// orders is what the coo outside tells the one inside, as one JSON value.
+type orders struct {
+	Argv      []string
+	Exe       string
+	Dir       string
+	Env       []string
+	Workspace string
+	Over      string
+	Keep      []string
+	CA        []byte
+
+	Network   bool // of its own: level frozen
+	Processes bool // a pid namespace of its own
+	Root      bool // root without a user namespace
+	IPv6      bool
+	Own       []netip.Addr // addresses of the machine
+	Allow     []Endpoint
+	Trial     bool // end after the preparation: a probe
+}
+
+// A command is what the coo outside says later.
+type command struct {
+	Do     string // run, signal, kill
+	Signal int
+}
+
+// A report is what the coo inside says, one JSON value a line. The first
+// carries the descriptors of the listeners.
+type report struct {
+	Ready     bool
+	Listeners int    // how many descriptors come with it
+	Step      string // what went wrong: files, processes, network, program
+	Error     string
+	Exit      *Exit
+}
+
+// The listeners, in the order in which they are handed out: TCP for
+// everything, TCP and UDP for names; then the same for IPv6.
+const listenersPerFamily = 3
