@@ -17,6 +17,9 @@ import sys
 DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 MAX_INT = 2**53 - 1
 MAX_LINE = 4 << 20
+MAX_INLINE = 16 << 10
+MAX_BODY = 64 << 20
+MAX_STREAM = 8 << 30
 
 
 class Damage(Exception):
@@ -91,6 +94,10 @@ RECORDS = {
     "clock": {"now": text},
     "call": {"kind": text, "req": sha256},
     "answer": {"call": integer, "ans": sha256},
+    "head": {"call": integer, "head": sha256},
+    "tail": {"call": integer, "how": text, "ans": sha256},
+    "exit": {"call": integer, "status": integer, "signal?": given, "stdout": sha256, "stderr": sha256,
+             "writes": [{"path": text, "mode": text, "sha256": Or(sha256)}]},
     "write": {"path": text, "mode": text, "sha256": Or(sha256), "size": integer},
     "step": {"name": text, "kind": text, "tree": sha256},
     "rollback": {"step": integer, "tree": sha256, "undone": [{"path": text, "wrote": Or(sha256)}], "why": text},
@@ -104,11 +111,17 @@ RECORDS = {
     "seal": {"count": integer, "root": sha256, "freeze": sha256, "before": sha256, "after": sha256,
              "outputs": [{"path": text, "mode": text, "sha256": Or(sha256)}]},
 }
-ENVELOPE = {"b?": given, "n": integer, "prev": sha256, "t": text}
+ENVELOPE = {"b?": given, "n": integer, "p?": lambda v: integer(v) and v != 0, "prev": sha256, "t": text}
 
 PAIR = lambda v: isinstance(v, list) and len(v) == 2 and all(map(text, v))
 REQUEST = {"body": Or(lambda v: fits(v, {"json": sha256}) or fits(v, {"bytes": sha256})),
            "headers": [PAIR], "kind": text, "method": text, "url": text}
+EXEC = {"argv": [text], "env": [PAIR], "kind": text, "stdin": Or(sha256), "tree": sha256}
+TREE = [{"mode": text, "path": text, "sha256": Or(sha256)}]
+HEAD = {"headers": [PAIR], "status": lambda v: integer(v) and 100 <= v <= 999}
+# The ways a call can go wrong, and whether a part of an answer may have come before.
+FAILURES = {"timeout": True, "refused": False, "unresolved": False, "reset": True, "tls": False,
+            "cut": True, "limit": True, "encoding": True, "client": True}
 ANSWER = {"error": Or(text), "headers": [PAIR], "size": integer, "status": integer,
           "text?": text, "body?": sha256, "lens?": [integer], "trailers": [PAIR]}
 
@@ -121,10 +134,36 @@ def merkle(leaves):
     return hashlib.sha256(b"\1" + merkle(leaves[:k]) + merkle(leaves[k:])).digest()
 
 
+def utf8(data):
+    try:
+        return data.decode() is not None
+    except UnicodeDecodeError:
+        return False
+
+
+def increasing(names):
+    names = [n.encode() for n in names]
+    return all(a < b for a, b in zip(names, names[1:]))
+
+
 class Run:
     def __init__(self, root):
         self.root, self.named = root, set()
-        self.calls, self.open = {}, {}
+        self.calls, self.open, self.execs = {}, {}, {}
+        self.due = None  # a program's call whose head or tail comes next
+
+    def content(self, name, what):
+        """Check a blob of any length; return its size and first 16 KiB."""
+        need(name in self.names, f"{what}: blob {name} is missing")
+        h, size, start = hashlib.sha256(), 0, b""
+        with open(os.path.join(self.root, "blobs", name), "rb") as f:
+            while data := f.read(1 << 20):
+                h.update(data)
+                start = start or data[:MAX_INLINE]
+                size += len(data)
+        need(h.hexdigest() == name, f"{what}: blob {name} has other content")
+        self.named.add(name)
+        return size, start
 
     def blob(self, name, what):
         need(name in self.names, f"{what}: blob {name} is missing")
@@ -138,15 +177,44 @@ class Run:
         doc = decode(self.blob(name, "req"))
         need(fits(doc, REQUEST), "req: not a request document")
         for body in (doc["body"] or {}).values():
-            self.blob(body, "req body")
+            self.content(body, "req body")
 
-    def answer(self, name):
+    def start(self, name):
+        doc = decode(self.blob(name, "req"))
+        need(fits(doc, EXEC) and doc["kind"] == "exec", "req: not the start of a program")
+        need(doc["argv"] and doc["argv"][0] and "\0" not in "".join(doc["argv"]), "req: no program is named")
+        names = [name for name, _ in doc["env"]]
+        need(increasing(names) and all(n and "=" not in n for n in names), "req: environment")
+        need(not any("\0" in v for pair in doc["env"] for v in pair), "req: environment")
+        if doc["stdin"] is not None:
+            self.content(doc["stdin"], "req stdin")
+        tree = decode(self.blob(doc["tree"], "req tree"))
+        need(fits(tree, TREE) and increasing([e["path"] for e in tree]), "req tree: not the footprint of a workspace")
+        for e in tree:
+            if e["sha256"] is not None:
+                self.content(e["sha256"], "req tree content")
+
+    def answer(self, name, program=False):
+        """Check an answer document and return it."""
         doc = decode(self.blob(name, "ans"))
-        if set(doc) == {"error"} and text(doc["error"]):
-            return
+        error = doc.get("error") if isinstance(doc, dict) else ""
+        need(error is None or text(error) and error in FAILURES, "ans: not an answer document")
+        need(program or error != "client", "ans: no program that could leave")
+        if set(doc) == {"error"} and error:
+            return doc
         need(fits(doc, ANSWER) and ("text" in doc) != ("body" in doc), "ans: not an answer document")
-        body = self.blob(doc["body"], "ans body") if "body" in doc else doc["text"].encode()
-        need(len(body) == doc["size"] == sum(doc.get("lens", [doc["size"]])), "ans: size is not that of the body")
+        need(FAILURES[error] if error else True, "ans: this failure comes before a status")
+        if "body" in doc:
+            size, start = self.content(doc["body"], "ans body")
+            need(size > MAX_INLINE or not utf8(start), "ans: a body that should be inline")
+        else:
+            size = len(doc["text"].encode())
+            need(size <= MAX_INLINE, "ans: a text that should be named")
+        lens = doc.get("lens", [doc["size"]] if doc["size"] else [])
+        need(all(n > 0 for n in lens) and size == doc["size"] == sum(lens), "ans: size is not that of the body")
+        need(size <= (MAX_STREAM if program else MAX_BODY), "ans: body too long")
+        need(not program or ("lens" in doc) == (size > 0), "ans: the chunks of a body, and only those, have lengths")
+        return doc
 
     def ends(self, kind, n):
         need(self.open.get(n) == kind, f"record {n} is not a {kind} that can end")
@@ -156,16 +224,29 @@ class Run:
         t = r["t"]
         need((t == "open") == (n == 0), "the open record belongs first, and once")
         need(last != "seal" and (t == "seal") == (last == "end"), f"{t} after {last}")
+        self.program(r, n)
         if t in ("step", "fork"):
             self.open[n] = t
+        elif t == "call" and r["kind"] == "exec":
+            need(self.level != "script", "a run of level script starts no program")
+            self.execs[n] = 0
+            self.start(r["req"])
         elif t == "call":
-            self.calls[n] = [r["req"], None]
+            need(r["kind"] == "http", "unknown kind of call")
+            self.calls[n] = {"p": r.get("p"), "head": None, "req": r["req"], "ans": None}
             self.request(r["req"])
         elif t == "answer":
-            call = self.calls.get(r["call"])
-            need(call and call[1] is None, f"record {r['call']} is not a call without an answer")
-            call[1] = r["ans"]
+            self.waiting(r, False)["ans"] = r["ans"]
             self.answer(r["ans"])
+        elif t == "head":
+            call = self.waiting(r, True)
+            need(call["head"] is None, f"call {r['call']} has a head already")
+            need(fits(decode(self.blob(r["head"], "head")), HEAD), "head: not a head document")
+            call["head"] = r["head"]
+        elif t == "tail":
+            self.tail(r)
+        elif t == "exit":
+            self.exit(r)
         elif t in ("rollback", "step-end"):
             self.ends("step", r["step"])
             if t == "step-end":
@@ -173,11 +254,63 @@ class Run:
         elif t == "join":
             self.ends("fork", r["fork"])
             del self.open[r["fork"]]
+        elif t == "end":
+            need(not self.execs, "end before the exit of a program")
         members = r["mission"]["files"] + r["rules"] if t == "open" else r.get("outputs", []) + r.get("undone", [])
         for holder in [r, *members]:
             for key in ("sha256", "tree", "wrote", "result", "freeze", "before", "after"):
                 if holder.get(key) is not None:
-                    self.blob(holder[key], key)
+                    self.content(holder[key], key)
+
+    def program(self, r, n):
+        """Check what is demanded of the records of programs and between them."""
+        t = r["t"]
+        if t == "open":
+            self.level, self.alone = r["level"], r["mission"]["kind"] == "program"
+            return
+        if t == "seal":
+            return
+        exec = t == "call" and r["kind"] == "exec"
+        need("p" not in r or t == "call" and not exec, "p is a member of a program's calls only")
+        need(self.due is None or t in ("head", "tail") and r["call"] == self.due, f"call {self.due} waits for its head or tail")
+        self.due = None
+        if "p" in r:
+            need(r["p"] in self.execs, f"record {r['p']} is not a program that runs")
+            self.execs[r["p"]] += 1
+            self.due = n
+        if self.alone:
+            need(exec == (n == 1), "the run of a program begins with its exec call, and has no other")
+            need(t in ("call", "head", "tail", "exit", "end"), f"{t} in the run of a program")
+            need(t != "call" or exec or "p" in r, "p is missing")
+
+    def waiting(self, r, program):
+        call = self.calls.get(r["call"])
+        need(call and call["ans"] is None, f"record {r['call']} is not a call without an answer")
+        need((call["p"] is not None) == program, f"record {r['call']} is a call of another kind")
+        return call
+
+    def tail(self, r):
+        call = self.waiting(r, True)
+        call["ans"] = r["ans"]
+        self.execs[call["p"]] -= 1
+        doc = self.answer(r["ans"], program=True)
+        need(r["how"] == (doc["error"] or "eof"), "how is not what the answer says")
+        head = None
+        if "status" in doc:
+            head = sha(canonical({"headers": doc["headers"], "status": doc["status"]}).encode())
+        need(call["head"] == head, "the head is not that of the answer")
+
+    def exit(self, r):
+        need(self.execs.get(r["call"]) == 0, f"record {r['call']} is not a program that can end")
+        del self.execs[r["call"]]
+        need(0 <= r["status"] < 1 << 32 and r.get("signal", "SIG").startswith("SIG"), "exit: status or signal")
+        need(increasing([w["path"] for w in r["writes"]]), "exit: writes out of order")
+        for w in r["writes"]:
+            gone = w["sha256"] is None
+            need(w["mode"] == "file" or not gone and w["mode"] in ("exec", "link"), "exit: mode")
+        for d in [r["stdout"], r["stderr"]] + [w["sha256"] for w in r["writes"]]:
+            if d is not None:
+                self.content(d, "exit")
 
     def verify(self, want):
         blobs = os.path.join(self.root, "blobs")
@@ -210,8 +343,8 @@ class Run:
     def seal(self, s, lines):
         need(s["count"] == len(lines), f"seal: count is {s['count']}, want {len(lines)}")
         need(s["root"] == merkle(lines).hex(), "seal: root is not that of the lines")
-        manifest = canonical([[n, *call] for n, call in self.calls.items()])
-        need(all(call[1] for call in self.calls.values()), "seal: a call has no answer")
+        need(all(call["ans"] for call in self.calls.values()), "seal: a call has no answer")
+        manifest = canonical([[n, call["req"], call["ans"]] for n, call in self.calls.items()])
         need(s["freeze"] == sha(manifest.encode()), "seal: freeze manifest is not that of the calls")
 
 

@@ -130,7 +130,7 @@ func LoadOpen(st *store.Store, dir string) (*Run, error) {
 		err = run.cutAt(f, j)
 	}
 	if err == nil {
-		run.Spools, err = spooled(st, dir)
+		run.Spools, err = run.readSpools()
 	}
 	if err != nil {
 		return nil, err

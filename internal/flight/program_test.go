@@ -2,10 +2,13 @@ package flight
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/coo-runtime/coo/internal/digest"
+	"github.com/coo-runtime/coo/internal/store"
 	"github.com/coo-runtime/coo/internal/wire"
 )
 
@@ -136,7 +139,7 @@ func (s script) program() SealFields {
 	refused := s.programCall(exec, "https://down.example.test/", "x")
 	s.tail(refused, wire.Answer{Error: "refused"})
 	s.tail(b, wire.Answer{Status: 200, Headers: [][2]string{{"content-type", "application/octet-stream"}}},
-		"\xff\x00", strings.Repeat("binary ", 4000))
+		"\xff\x00", strings.Repeat("binary ", 2500))
 	left := s.programCall(exec, "https://api.example.test/v1/chat", `{"stream":true}`)
 	s.head(left, 200, eventStream)
 	s.tail(left, wire.Answer{Status: 200, Headers: eventStream, Error: "client"}, "data: {")
@@ -144,6 +147,19 @@ func (s script) program() SealFields {
 	s.add(&End{Outcome: "failed", Status: 137})
 	tree := s.blob(emptyTree)
 	return SealFields{Before: tree, After: tree, Outputs: []Output{{Path: "out.md", Mode: "file", SHA256: s.blobRef("ebb\n")}}}
+}
+
+// smallProgram records the shortest run of a program that has a call.
+func (s script) smallProgram() SealFields {
+	s.t.Helper()
+	exec := s.openProgram()
+	c := s.programCall(exec, "https://api.example.test/v1/chat", `{"stream":true}`)
+	s.head(c, 200, eventStream)
+	s.tail(c, wire.Answer{Status: 200, Headers: eventStream}, "\xff")
+	s.exit(exec)
+	s.add(&End{Outcome: "failed", Status: 137})
+	tree := s.blob(emptyTree)
+	return SealFields{Before: tree, After: tree}
 }
 
 func TestProgramSealThenLoad(t *testing.T) {
@@ -176,6 +192,65 @@ func TestProgramSealThenLoad(t *testing.T) {
 	entries, err := st.OpenRuns()
 	if err != nil || len(entries) != 0 {
 		t.Errorf("OpenRuns() = %v, %v", entries, err)
+	}
+}
+
+// An answer that is too long to be held whole is read as a stream wherever a run is.
+func TestProgramAnswerAboveMaxBody(t *testing.T) {
+	st, r := newRecorder(t)
+	s := script{t, r}
+	exec := s.openProgram()
+	call := s.programCall(exec, "https://api.example.test/", "x")
+	s.head(call, 200, nil)
+	spool := s.spool("2")
+	info := wire.AnswerInfo{Answer: wire.Answer{Status: 200}}
+	chunk := bytes.Repeat([]byte("0123456789abcde\n"), 4<<20/16)
+	for info.Size <= wire.MaxBody {
+		if _, err := spool.Write(chunk); err != nil {
+			t.Fatal(err)
+		}
+		info.Lens = append(info.Lens, len(chunk))
+		info.Size += int64(len(chunk))
+	}
+	d, n, err := spool.Finish()
+	if err != nil || n != info.Size {
+		t.Fatalf("Finish = %d bytes, %v, want %d", n, err, info.Size)
+	}
+	info.Body = &d
+	doc, err := info.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.add(&Tail{Call: call, How: HowEOF, Ans: digest.Answer(s.blob(string(doc)))})
+	s.exit(exec)
+	s.add(&End{Outcome: "ok"})
+	tree := s.blob(emptyTree)
+	sealed, err := r.Seal(SealFields{Before: tree, After: tree}, store.Execution{Outcome: "ok"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rep, err := Verify(st, sealed.ID); err != nil || rep.Bytes < info.Size {
+		t.Errorf("Verify = %+v, %v", rep, err)
+	}
+	if _, err := wire.DecodeAnswer(doc, st.Get); err == nil {
+		t.Error("DecodeAnswer of a body above MaxBody = nil, want an error")
+	}
+	run, err := Load(st, sealed.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if size, b, err := run.Look(d, wire.MaxInline); err != nil || size != n || b != nil {
+		t.Errorf("Look = %d, %d bytes, %v", size, len(b), err)
+	}
+	dir := t.TempDir()
+	if err := run.Export(dir); err != nil {
+		t.Fatal(err)
+	}
+	if fi, err := os.Stat(filepath.Join(dir, "blobs", d.String())); err != nil || fi.Size() != n {
+		t.Errorf("the exported body: %v, %v", fi, err)
+	}
+	if out, err := verifier(dir, sealed.ID.String()); err != nil {
+		t.Errorf("verify.py = %q, %v", out, err)
 	}
 }
 

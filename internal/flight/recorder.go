@@ -69,8 +69,10 @@ type Recorder struct {
 	found  []digest.Digest // were in the store, perhaps not durably
 	names  []Name          // scratch
 
-	spools  map[*spool]struct{} // in use
-	unnamed bool                // a spool's name is perhaps not durable
+	spools   map[*spool]struct{} // in use
+	finished []*spool            // no record names their contents yet
+	recorded []*spool            // a record does, and is not written yet
+	unnamed  bool                // a spool's name is perhaps not durable
 
 	observations store.Observations
 	obsBuf       []byte
@@ -196,6 +198,11 @@ func (r *Recorder) Append(rec Record) (n int64, err error) {
 	}
 	r.buf = buf
 	r.closeFrame(recordFrame, start)
+	switch rec.(type) {
+	case *Tail, *Exit:
+		r.recorded = append(r.recorded, r.finished...)
+		r.finished = r.finished[:0]
+	}
 	return rec.envelope().N, r.pushFull()
 }
 
@@ -268,6 +275,7 @@ func (r *Recorder) Push() error {
 		r.size += int64(len(r.buf))
 		r.buf = r.buf[:0]
 	}
+	r.dropSpools()
 	if len(r.obsBuf) > 0 {
 		if _, err := r.obs.Write(r.obsBuf); err != nil {
 			return r.fail(err)
@@ -346,6 +354,9 @@ var errOver = errors.New("recorder: the run is over")
 func (r *Recorder) close() {
 	// order: each is closed; what is in them stays with the run
 	for s := range r.spools {
+		s.f.Close()
+	}
+	for _, s := range append(r.finished, r.recorded...) {
 		s.f.Close()
 	}
 	if r.f != nil {

@@ -9,12 +9,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 
 	"github.com/coo-runtime/coo/internal/digest"
 	"github.com/coo-runtime/coo/internal/durable"
-	"github.com/coo-runtime/coo/internal/store"
 )
 
 // A Spool keeps a content that comes in chunks, each before it is shown. Write
@@ -38,8 +38,9 @@ type Spool interface {
 const spoolPrefix = "spool-"
 
 // Spool returns a new spool. The name says what is in it, for the case that
-// the run comes to no end: the number of the call whose answer it is, stdout,
-// stderr; of the spools in use no two have the same.
+// the run comes to no end: the number of the call whose answer it is, such as
+// "4", or that of the exec call and the output, "1.stdout" or "1.stderr". No two
+// spools of a run have the same.
 func (r *Recorder) Spool(name string) (Spool, error) {
 	if r.err != nil {
 		return nil, r.err
@@ -132,14 +133,12 @@ func (s *spool) Finish() (digest.Digest, int64, error) {
 		if _, err := s.r.Blob(b.Bytes()); err != nil {
 			return d, 0, err
 		}
-		// The journal has it now; it must outlive a kill before the file goes.
-		if err := s.r.Push(); err != nil {
-			return d, 0, err
-		}
 	} else {
 		s.r.blobs[d] = struct{}{}
 	}
-	s.Discard()
+	s.settled = true
+	delete(s.r.spools, s)
+	s.r.finished = append(s.r.finished, s)
 	return d, s.size, nil
 }
 
@@ -150,9 +149,22 @@ func (s *spool) Discard() {
 	}
 	delete(s.r.spools, s)
 	s.settled = true
+	s.remove()
+}
+
+func (s *spool) remove() {
 	s.f.Close()
 	// What cannot be removed goes with the run's directory.
 	_ = os.Remove(s.f.Name())
+}
+
+// dropSpools removes the files of the spools whose contents a record names that
+// has been written: until then a kill leaves the file, and with it what was shown.
+func (r *Recorder) dropSpools() {
+	for _, s := range r.recorded {
+		s.remove()
+	}
+	r.recorded = r.recorded[:0]
 }
 
 // syncSpools makes durable what was written to spools so far.
@@ -181,16 +193,29 @@ type Spooled struct {
 	Size int64
 }
 
-// spooled lists the spools in the directory of a run in progress.
-func spooled(st *store.Store, dir string) ([]Spooled, error) {
-	entries, err := os.ReadDir(st.Path(dir))
+// File returns the name of its file in the run's directory.
+func (s Spooled) File() string { return spoolPrefix + s.Name }
+
+// What says in words what it is: "an unfinished answer (call 4)", "the output of
+// an unfinished program (1.stdout)".
+func (s Spooled) What() string {
+	if strings.Trim(s.Name, "0123456789") == "" {
+		return "an unfinished answer (call " + s.Name + ")"
+	}
+	return "the output of an unfinished program (" + s.Name + ")"
+}
+
+// readSpools lists the spools in the run's directory whose contents no record has.
+func (run *Run) readSpools() ([]Spooled, error) {
+	entries, err := os.ReadDir(run.st.Path(run.Dir))
 	if err != nil {
 		return nil, err
 	}
+	recorded := run.recordedSpools()
 	var out []Spooled
 	for _, e := range entries {
 		name, ok := strings.CutPrefix(e.Name(), spoolPrefix)
-		if !ok {
+		if !ok || recorded[name] {
 			continue
 		}
 		info, err := e.Info()
@@ -203,6 +228,22 @@ func spooled(st *store.Store, dir string) ([]Spooled, error) {
 		out = append(out, Spooled{name, info.Size()})
 	}
 	return out, nil
+}
+
+// recordedSpools returns the names of the spools whose contents are in records:
+// a kill may come before their files are removed.
+func (run *Run) recordedSpools() map[string]bool {
+	out := map[string]bool{}
+	for _, rec := range run.Records {
+		switch rec := rec.(type) {
+		case *Tail:
+			out[strconv.FormatInt(rec.Call, 10)] = true
+		case *Exit:
+			out[fmt.Sprintf("%d.stdout", rec.Call)] = true
+			out[fmt.Sprintf("%d.stderr", rec.Call)] = true
+		}
+	}
+	return out
 }
 
 // IsSpool reports whether a file of that name in the directory of a run in

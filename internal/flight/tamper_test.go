@@ -37,9 +37,18 @@ func files(t *testing.T, st *store.Store) []string {
 }
 
 // Every bit of a sealed run, flipped, is found, and the file is named.
-func TestFlipEveryBit(t *testing.T) {
+func TestFlipEveryBit(t *testing.T) { flipBits(t, script.small, 1) }
+
+// Of the run of a program, which has more bytes, one bit of each.
+func TestFlipEveryByteOfAProgram(t *testing.T) { flipBits(t, script.smallProgram, 8) }
+
+// flipBits flips every bit of a run, or one of so many, differently in each byte.
+func flipBits(t *testing.T, make func(script) SealFields, one int) {
+	if raceEnabled {
+		one = 8
+	}
 	st := newStore(t)
-	id := record(t, st, script.small).ID
+	id := record(t, st, make).ID
 	if _, err := Verify(st, id); err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +63,7 @@ func TestFlipEveryBit(t *testing.T) {
 			t.Fatal(err)
 		}
 		for bit := range 8 * len(whole) {
-			if raceEnabled && (bit+bit/8)%8 != 0 {
+			if (bit+bit/8)%one != 0 {
 				continue
 			}
 			i := bit / 8
@@ -100,16 +109,25 @@ func TestEditedLines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	whole := run.Lines
-	last := len(whole) - 1
-	check := func(what string, n int, lines [][]byte) {
-		t.Helper()
-		_, err := Read(bytes.NewReader(append(bytes.Join(lines, []byte{'\n'}), '\n')), "f")
-		e, ok := errors.AsType[*store.DamageError](err)
-		if !ok || e.Record != int64(n) {
-			t.Errorf("%s: Read = %v, want damage at record %d", what, err, n)
-		}
+	checkEdits(t, run.Lines)
+	program, err := Load(st, record(t, st, script.program).ID)
+	if err != nil {
+		t.Fatal(err)
 	}
+	checkEdits(t, program.Lines)
+	other, err := Load(st, record(t, st, script.small).ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Both runs begin with the same open record, so the splice is one later.
+	checkEdit(t, "spliced", 2, append(slices.Clone(run.Lines[:2]), other.Lines[2:]...))
+}
+
+// checkEdits edits the lines of a run, which must be noticed at the edit.
+func checkEdits(t *testing.T, whole [][]byte) {
+	t.Helper()
+	last := len(whole) - 1
+	check := func(what string, n int, lines [][]byte) { checkEdit(t, what, n, lines) }
 	for i := range whole {
 		drop := slices.Delete(slices.Clone(whole), i, i+1)
 		check("dropped", i, drop)
@@ -121,14 +139,18 @@ func TestEditedLines(t *testing.T) {
 		}
 		check("cut", i, whole[:i])
 	}
-	other, err := Load(st, record(t, st, script.small).ID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	// Both runs begin with the same open record, so the splice is one later.
-	check("spliced", 2, append(slices.Clone(whole[:2]), other.Lines[2:]...))
 	check("appended", last+1, append(slices.Clone(whole), whole[last]))
 	check("appended an empty line", last+1, append(slices.Clone(whole), nil))
+}
+
+// checkEdit demands that edited lines are damage at record n.
+func checkEdit(t *testing.T, what string, n int, lines [][]byte) {
+	t.Helper()
+	_, err := Read(bytes.NewReader(append(bytes.Join(lines, []byte{'\n'}), '\n')), "f")
+	e, ok := errors.AsType[*store.DamageError](err)
+	if !ok || e.Record != int64(n) {
+		t.Errorf("%s: Read = %v, want damage at record %d", what, err, n)
+	}
 }
 
 func TestReadDemandsTheLastNewline(t *testing.T) {
@@ -265,7 +287,11 @@ func FuzzDecode(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, line := range run.Lines {
+	program, err := Load(st, record(f, st, script.program).ID)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, line := range append(run.Lines, program.Lines...) {
 		f.Add(line)
 	}
 	f.Add([]byte(`{"b":"","kind":"http","n":1,"prev":"` + strings.Repeat("0", 64) + `","req":"` + strings.Repeat("1", 64) + `","t":"call"}`))
@@ -286,13 +312,14 @@ func FuzzDecode(f *testing.F) {
 
 func FuzzRead(f *testing.F) {
 	st := newStore(f)
-	id := record(f, st, script.small).ID
-	b, err := os.ReadFile(st.Path(store.RunPath(id)))
-	if err != nil {
-		f.Fatal(err)
+	for _, make := range []func(script) SealFields{script.small, script.smallProgram} {
+		b, err := os.ReadFile(st.Path(store.RunPath(record(f, st, make).ID)))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+		f.Add(b[:len(b)-1])
 	}
-	f.Add(b)
-	f.Add(b[:len(b)-1])
 	f.Fuzz(func(t *testing.T, b []byte) {
 		run, err := Read(bytes.NewReader(b), "f")
 		if err != nil {

@@ -22,8 +22,12 @@ var update = flag.Bool("update", false, "write the vectors anew")
 
 const vectors = "../../vectors"
 
-// golden is a run with a record of every type, as [Run.Export] writes it.
-var golden = filepath.Join(vectors, "flight", "golden")
+// golden is a run of a script, goldenProgram one of a program, as [Run.Export]
+// writes them: between them they have a record of every type.
+var (
+	golden        = filepath.Join(vectors, "flight", "golden")
+	goldenProgram = filepath.Join(vectors, "flight", "program")
+)
 
 // A tampering is one line of vectors/flight/tampered.jsonl: an edit of a copy
 // of the golden run, and a part of what must be said of it.
@@ -37,8 +41,13 @@ type tampering struct {
 }
 
 func TestVectorsGolden(t *testing.T) {
+	t.Run("script", func(t *testing.T) { checkGolden(t, golden, script.full) })
+	t.Run("program", func(t *testing.T) { checkGolden(t, goldenProgram, script.program) })
+}
+
+func checkGolden(t *testing.T, golden string, make func(script) SealFields) {
 	st := newStore(t)
-	run, err := Load(st, record(t, st, script.full).ID)
+	run, err := Load(st, record(t, st, make).ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +56,7 @@ func TestVectorsGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	if *update {
-		writeVectors(t, run, dir)
+		writeVectors(t, golden, run, dir)
 	}
 	// The committed files are what this code makes, to the byte.
 	want := readTree(t, golden)
@@ -146,7 +155,7 @@ func checkTampered(t *testing.T, path string, tm tampering, id digest.Digest) {
 }
 
 // verifyAll runs verify.py's main for each directory in one process and
-// returns its status and what it said.
+// returns its status and what it said. The zero id stands for any.
 func verifyAll(t *testing.T, dirs []string, id digest.Digest) []string {
 	t.Helper()
 	const driver = `
@@ -158,11 +167,15 @@ sys.stdout.reconfigure(errors="backslashreplace")
 for d in sys.argv[3:]:
     status = None
     try:
-        status = verify.main([d, sys.argv[2]])
+        status = verify.main([d] + [a for a in sys.argv[2:3] if a])
     finally:
         print(status, end="\0")
 `
-	args := append([]string{"-B", "-c", driver, vectors, id.String()}, dirs...)
+	want := ""
+	if !id.IsZero() {
+		want = id.String()
+	}
+	args := append([]string{"-B", "-c", driver, vectors, want}, dirs...)
 	out, err := exec.Command("python3", args...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("python3: %v\n%s", err, out)
@@ -209,14 +222,18 @@ func readTree(t *testing.T, dir string) map[string][]byte {
 	return out
 }
 
-// writeVectors replaces the golden run by the one in dir, and the tamperings.
-func writeVectors(t *testing.T, run *Run, dir string) {
+// writeVectors replaces a golden run by the one in dir, and the tamperings of
+// that of a script.
+func writeVectors(t *testing.T, to string, run *Run, dir string) {
 	t.Helper()
-	if err := os.RemoveAll(golden); err != nil {
+	if err := os.RemoveAll(to); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.CopyFS(golden, os.DirFS(dir)); err != nil {
+	if err := os.CopyFS(to, os.DirFS(dir)); err != nil {
 		t.Fatal(err)
+	}
+	if to != golden {
+		return
 	}
 	var out []byte
 	for _, tm := range tamperings(run) {
@@ -298,23 +315,25 @@ func flipHex(line []byte, member string) string {
 	return "0"
 }
 
-// The example in the format's description is the golden run.
+// The examples in the format's description are the golden runs.
 func TestDocsShowTheGoldenRun(t *testing.T) {
 	doc, err := os.ReadFile("../../docs/format/flight.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := readTree(t, golden)
-	if !bytes.Contains(doc, append([]byte("```jsonl\n"), files[store.FlightFile]...)) {
-		t.Error("docs/format/flight.md does not show vectors/flight/golden/flight.jsonl")
-	}
-	run, err := Read(bytes.NewReader(files[store.FlightFile]), "golden")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for what, text := range map[string]string{"ID": run.ID.String(), "freeze manifest": string(files["blobs/"+run.Seal.Freeze.String()])} {
-		if !bytes.Contains(doc, []byte(text)) {
-			t.Errorf("docs/format/flight.md does not show the %s %s", what, text)
+	for _, dir := range []string{golden, goldenProgram} {
+		files := readTree(t, dir)
+		if !bytes.Contains(doc, append([]byte("```jsonl\n"), files[store.FlightFile]...)) {
+			t.Errorf("docs/format/flight.md does not show %s/flight.jsonl", dir)
+		}
+		run, err := Read(bytes.NewReader(files[store.FlightFile]), dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for what, text := range map[string]string{"ID": run.ID.String(), "freeze manifest": string(files["blobs/"+run.Seal.Freeze.String()])} {
+			if !bytes.Contains(doc, []byte(text)) {
+				t.Errorf("docs/format/flight.md does not show the %s %s", what, text)
+			}
 		}
 	}
 }

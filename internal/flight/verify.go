@@ -20,6 +20,9 @@ type Report struct {
 	Stored  int64 // bytes of those files
 	Dropped int64 // unfinished bytes at the end of the journal of an open run
 
+	// Unfinished are the bytes of contents that had not come to their end.
+	Unfinished int64
+
 	Executions int64 // that produced the run
 }
 
@@ -76,6 +79,9 @@ func VerifyOpen(st *store.Store, dir string) (*Report, error) {
 		return nil, err
 	}
 	rep := &Report{Dropped: run.Dropped}
+	for _, s := range run.Spools {
+		rep.Unfinished += s.Size
+	}
 	if info, err := os.Stat(st.Path(dir + "/" + journalFile)); err == nil {
 		rep.Files, rep.Stored = 1, info.Size()
 	}

@@ -19,7 +19,7 @@ type visitor func(n int64, r Ref, first bool) (doc []byte, err error)
 // eachBlob visits every blob that the run names, in the order of the records
 // and their members, a document before what it names in turn.
 func (run *Run) eachBlob(visit visitor) error {
-	e := eacher{run: run, visit: visit, seen: map[digest.Digest]bool{}, parsed: map[parsedName]bool{}, heads: map[int64]*Head{}}
+	e := eacher{run: run, visit: visit, seen: map[digest.Digest]bool{}, parsed: map[parsedName]bool{}, pairs: Pairing{Run: run}}
 	var names []Name
 	for i, rec := range run.Records {
 		names = Names(names[:0], rec)
@@ -28,7 +28,7 @@ func (run *Run) eachBlob(visit visitor) error {
 				return err
 			}
 		}
-		if err := e.stream(rec); err != nil {
+		if err := e.pairs.Add(rec, e.answer); err != nil {
 			return err
 		}
 	}
@@ -41,7 +41,7 @@ type eacher struct {
 	visit  visitor
 	seen   map[digest.Digest]bool
 	parsed map[parsedName]bool
-	heads  map[int64]*Head // by their calls
+	pairs  Pairing
 
 	last   []byte // the document that was read last
 	lastOf digest.Digest
@@ -82,33 +82,47 @@ func (e *eacher) blob(n int64, r Ref) error {
 	return nil
 }
 
-// stream checks that head and tail of an answer to a program are of one answer.
-func (e *eacher) stream(rec Record) error {
+// answer returns the document of an answer, most often the one just read.
+func (e *eacher) answer(d digest.Digest) ([]byte, error) {
+	if e.lastOf == d {
+		return e.last, nil
+	}
+	return e.run.Blob(d)
+}
+
+// A Pairing holds the tails of a run to their heads and their answers. Add it
+// every record in turn; run is the one that they are of.
+type Pairing struct {
+	Run   *Run
+	heads map[int64]*Head // by their calls
+}
+
+// Add takes the next record. Doc returns the answer's document when it is a
+// tail. What does not fit is a [*store.DamageError] of the lines.
+func (p *Pairing) Add(rec Record, doc func(digest.Digest) ([]byte, error)) error {
 	switch rec := rec.(type) {
 	case *Head:
-		e.heads[rec.Call] = rec
-	case *Tail:
-		doc, err := e.last, error(nil)
-		if e.lastOf != digest.Digest(rec.Ans) {
-			doc, err = e.run.Blob(digest.Digest(rec.Ans))
+		if p.heads == nil {
+			p.heads = map[int64]*Head{}
 		}
+		p.heads[rec.Call] = rec
+	case *Tail:
+		b, err := doc(digest.Digest(rec.Ans))
 		if err != nil {
 			return err
 		}
-		return e.run.checkTail(rec, e.heads[rec.Call], doc)
+		if err := CheckTail(rec, p.heads[rec.Call], b); err != nil {
+			return p.damage(rec, err)
+		}
+		delete(p.heads, rec.Call)
 	}
 	return nil
 }
 
-// checkTail is [CheckTail] of a run that was read.
-func (run *Run) checkTail(t *Tail, h *Head, doc []byte) error {
-	err := CheckTail(t, h, doc)
-	if err == nil {
-		return nil
-	}
-	d := &store.DamageError{Path: run.Dir + "/" + journalFile, Record: t.N, What: "tail: " + err.Error()}
-	if run.Seal != nil {
-		d.Path, d.Offset = run.Dir+"/"+store.FlightFile, offsetOf(run.Lines, t.N)
+func (p *Pairing) damage(t *Tail, err error) error {
+	d := &store.DamageError{Path: p.Run.Dir + "/" + journalFile, Record: t.N, What: "tail: " + err.Error()}
+	if p.Run.Seal != nil {
+		d.Path, d.Offset = p.Run.Dir+"/"+store.FlightFile, offsetOf(p.Run.Lines, t.N)
 	}
 	return d
 }

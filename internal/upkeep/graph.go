@@ -170,7 +170,9 @@ type follower func(rec flight.Record, name flight.Name, faults []string)
 // run follows the names of a run, sealed or not.
 func (g *graph) run(r *flight.Run, follow follower) error {
 	var names []flight.Name
+	pairs := flight.Pairing{Run: r}
 	for _, rec := range r.Records {
+		sound := true
 		names = flight.Names(names[:0], rec)
 		for _, name := range names {
 			faults, err := g.inRun(r, name)
@@ -178,6 +180,17 @@ func (g *graph) run(r *flight.Run, follow follower) error {
 				return err
 			}
 			follow(rec, name, faults)
+			sound = sound && len(faults) == 0
+		}
+		if !g.check || !sound {
+			continue
+		}
+		faults, err := g.fault(pairs.Add(rec, r.Blob))
+		if err != nil {
+			return err
+		}
+		if len(faults) > 0 {
+			follow(rec, flight.Name{What: "ans"}, faults)
 		}
 	}
 	return nil

@@ -82,6 +82,11 @@ func (k *checker) openRun(dir string, live bool) error {
 	if r.Dropped > 0 && !live {
 		k.note(dir+"/journal", fmt.Sprintf("the last %d bytes are of a record that was never finished", r.Dropped))
 	}
+	if !live {
+		for _, s := range r.Spools {
+			k.note(dir+"/"+s.File(), fmt.Sprintf("%d bytes of %s", s.Size, s.What()))
+		}
+	}
 	k.journals = append(k.journals, r)
 	err = k.g.run(r, func(rec flight.Record, name flight.Name, faults []string) {
 		k.hit(faults, what)
