@@ -34,7 +34,7 @@ func (o *orders) showFiles(s *scratch) error {
 		}
 	}
 	for _, path := range hiddenSockets {
-		if err := hide(path); err != nil {
+		if err := hideSocket(path); err != nil {
 			return err
 		}
 	}
@@ -103,8 +103,8 @@ var hiddenSockets = []string{
 	"/run/podman/podman.sock", "/run/containerd/containerd.sock",
 }
 
-// hide makes connecting to a socket fail as if nobody served it.
-func hide(path string) error {
+// hideSocket makes connecting to a socket fail as if nobody served it.
+func hideSocket(path string) error {
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return nil // there is none
