@@ -81,7 +81,7 @@ func lastRun(dir string) (*store.Store, store.Handle, *flight.Run, error) {
 
 // replayOnce reads the newest run of the store in dir and replays it.
 func (b *bench) replayOnce(dir string) error {
-	st, h, r, err := lastRun(dir)
+	st, _, r, err := lastRun(dir)
 	if err != nil {
 		return err
 	}

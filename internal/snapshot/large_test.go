@@ -170,7 +170,10 @@ func BenchmarkAgainstGit(b *testing.B) {
 	b.Run("same/git-status", git("git status --porcelain"))
 	b.Run("same/git-add", git("git add -A && git write-tree"))
 	b.Run("same/coo", take(Options{}))
-	change := "for i in $(seq 0 99); do echo changed $(date +%N) >> d00/e$((i % 10))/file$(( (i % 10) * 100 + i / 10 )).txt; done; sleep 0.05"
+	changed := func(n int) string {
+		return fmt.Sprintf("now=$(date +%%N); for i in $(seq 0 %d); do echo changed $now >> d00/e$((i %% 10))/file$(( (i %% 10) * 100 + i / 10 )).txt; done; sleep 0.05", n-1)
+	}
+	change := changed(100)
 	b.Run("100changed/git-add", func(b *testing.B) {
 		for b.Loop() {
 			b.StopTimer()
@@ -188,21 +191,23 @@ func BenchmarkAgainstGit(b *testing.B) {
 			mustTake(b, root, st, Options{})
 		}
 	})
-	b.Run("rollback100/coo", func(b *testing.B) {
-		for b.Loop() {
-			b.StopTimer()
-			shell(b, change)
-			b.StartTimer()
-			d := openDir(b, root)
-			r, err := Prepare(d, st, tree, Options{})
-			if err == nil {
-				err = r.Plan.Apply(d, st.GetReader)
+	for _, n := range []int{100, min(1000, n)} {
+		b.Run(fmt.Sprintf("rollback%d/coo", n), func(b *testing.B) {
+			for b.Loop() {
+				b.StopTimer()
+				shell(b, changed(n))
+				b.StartTimer()
+				d := openDir(b, root)
+				r, err := Prepare(d, st, tree, Options{})
+				if err == nil {
+					err = r.Plan.Apply(d, st.GetReader)
+				}
+				if err != nil || len(r.Changes) != n {
+					b.Fatalf("%d changes, %v", len(r.Changes), err)
+				}
 			}
-			if err != nil || len(r.Changes) != 100 {
-				b.Fatalf("%d changes, %v", len(r.Changes), err)
-			}
-		}
-	})
+		})
+	}
 	b.Run("restore/coo", func(b *testing.B) {
 		for b.Loop() {
 			if err := Restore(st, tree, base+"/r"); err != nil {
