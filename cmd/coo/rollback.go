@@ -150,6 +150,7 @@ func (a *app) carryOut(f rollbackFlags, c rollback.Config) error {
 		return err
 	}
 	c.Dir, c.Options = dir, snapshotOptions(names, known)
+	c.Recover = func() error { return a.recover(c.Store) }
 	p, err := rollback.Prepare(c)
 	if err != nil {
 		return err

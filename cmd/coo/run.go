@@ -266,6 +266,7 @@ func (a *app) perform(st *store.Store, name string, program *mission.Program, so
 		Print:    func(text string) { fmt.Fprintln(a.stderr, visible(text)) },
 		Facts:    facts(st.Place(dir.Path()), f.calls),
 		Snapshot: snapshotOptions(names, known), AllowUnsnapshotted: f.anyway,
+		Recover: func() error { return a.recover(st) },
 	})
 	if is[*run.IncompleteError](err) {
 		return a.incomplete(err)

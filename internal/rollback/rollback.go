@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strconv"
 
@@ -73,6 +74,9 @@ type Config struct {
 	Expected  digest.Digest // the tree that the workspace should have now
 	Target    digest.Digest
 	Undoes    *int64
+	// Recover ends changes of workspaces that were interrupted while this one
+	// waited: [Recover], and what other packages have ([store.Store.ToChange]).
+	Recover func() error
 }
 
 // A ChangedError says that a rollback would lose changes nobody has recorded.
@@ -94,7 +98,7 @@ type Prepared struct {
 // Prepare looks at the workspace, stores what it is, and plans its way to
 // the target.
 func Prepare(c Config) (*Prepared, error) {
-	lock, err := durable.Exclusive(c.Store.Path("locks/apply"))
+	lock, err := c.Store.ToChange(c.Recover)
 	if err != nil {
 		return nil, err
 	}
@@ -190,15 +194,20 @@ func (p *Prepared) Do(force bool) (*Entry, error) {
 		return e, err // with the plan, the next coo command sweeps
 	}
 	if err != nil {
-		return nil, errors.Join(err, drop(dir))
+		return nil, errors.Join(err, drop(p.c.Store, dir))
 	}
 	return e, finished(dir)
 }
 
-// drop removes an entry durably: if its plan came back it would be carried
-// out.
-func drop(dir string) error {
-	if err := os.RemoveAll(dir); err != nil {
+// drop removes an entry durably, for if its plan came back it would be carried
+// out; and at once, for half an entry is damage.
+func drop(st *store.Store, dir string) error {
+	tmp, done, err := st.TempDir()
+	if err != nil {
+		return err
+	}
+	defer done()
+	if err := os.Rename(dir, filepath.Join(tmp, "dropped")); err != nil {
 		return err
 	}
 	return durable.SyncDir(filepath.Dir(dir))
@@ -240,11 +249,11 @@ func publish(st *store.Store, n int64, line, plan []byte) error {
 	if err := durable.MkdirAll(st.Path(Dir), 0o755); err != nil {
 		return err
 	}
-	tmp, err := os.MkdirTemp(st.Path("tmp"), "rollback-")
+	tmp, done, err := st.TempDir()
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(tmp) // fails, harmlessly, once it is renamed
+	defer done()
 	if err := os.Chmod(tmp, 0o755); err != nil {
 		return err
 	}
@@ -288,7 +297,11 @@ func read(st *store.Store) (entries []Entry, last digest.Digest, err error) {
 		name := entryDir(n) + "/" + entryFile
 		b, err := os.ReadFile(st.Path(name))
 		if errors.Is(err, fs.ErrNotExist) {
-			return entries, last, onlyEntries(st, len(entries))
+			if err = onlyEntries(st, len(entries)); err != nil && exists(st.Path(name)) {
+				n-- // it came between the two looks
+				continue
+			}
+			return entries, last, err
 		}
 		if err != nil {
 			return nil, last, err
@@ -313,6 +326,11 @@ func read(st *store.Store) (entries []Entry, last digest.Digest, err error) {
 	}
 }
 
+func exists(name string) bool {
+	_, err := os.Lstat(name)
+	return err == nil
+}
+
 // onlyEntries reports an entry that is missing before others.
 func onlyEntries(st *store.Store, n int) error {
 	dirs, err := os.ReadDir(st.Path(Dir))
@@ -322,7 +340,7 @@ func onlyEntries(st *store.Store, n int) error {
 	if err != nil {
 		return err
 	}
-	if len(dirs) != n {
+	if len(dirs) > n { // fewer: one that failed was dropped meanwhile
 		return &store.DamageError{Path: Dir, Record: -1, What: fmt.Sprintf("%d directories, but entry %d is missing", len(dirs), n+1)}
 	}
 	return nil
@@ -355,7 +373,7 @@ type Recovered struct {
 
 // Recover finishes or takes back the rollbacks that a crash has interrupted.
 func Recover(st *store.Store) ([]Recovered, error) {
-	plans, err := filepath.Glob(filepath.Join(st.Path(Dir), "*", planFile))
+	plans, err := fs.Glob(os.DirFS(st.Dir()), path.Join(Dir, "*", planFile))
 	if err != nil || len(plans) == 0 {
 		return nil, err
 	}
@@ -366,9 +384,9 @@ func Recover(st *store.Store) ([]Recovered, error) {
 	defer lock.Unlock()
 	var out []Recovered
 	for _, plan := range plans {
-		r, err := recoverOne(st, filepath.Dir(plan))
+		r, err := recoverOne(st, st.Path(path.Dir(plan)))
 		if err != nil {
-			return out, fmt.Errorf("%s/%s: %w", Dir, filepath.Base(filepath.Dir(plan)), err)
+			return out, fmt.Errorf("%s: %w", path.Dir(plan), err)
 		}
 		if r != nil {
 			out = append(out, *r)
@@ -408,7 +426,7 @@ func recoverOne(st *store.Store, dir string) (*Recovered, error) {
 	}
 	out := &Recovered{N: e.N, Workspace: e.Workspace, Finished: r.Finished, Kept: r.Kept}
 	if !r.Finished {
-		return out, drop(dir)
+		return out, drop(st, dir)
 	}
 	return out, finished(dir)
 }

@@ -43,8 +43,8 @@ type pending struct {
 
 // intend prepares the apply of files to dir and makes the intent durable. It
 // returns nil when there is nothing to change.
-func intend(st *store.Store, name string, dir *workspace.Dir, files *workspace.Overlay) (*pending, error) {
-	lock, err := durable.Exclusive(st.Path("locks/apply"))
+func intend(st *store.Store, name string, dir *workspace.Dir, files *workspace.Overlay, recover func() error) (*pending, error) {
+	lock, err := st.ToChange(recover)
 	if err != nil {
 		return nil, err
 	}

@@ -40,6 +40,10 @@ type Config struct {
 
 	Snapshot           snapshot.Options // of the workspace, before the run
 	AllowUnsnapshotted bool             // go on where a snapshot cannot keep everything
+
+	// Recover ends changes of workspaces that were interrupted since the run
+	// began ([store.Store.ToChange]); it may be nil.
+	Recover func() error
 }
 
 // An Outcome is a sealed run.
@@ -127,7 +131,7 @@ func perform(ctx context.Context, c Config, rec *flight.Recorder, base digest.Di
 	}
 	var intent *pending
 	if p.Files != nil {
-		if intent, err = intend(c.Store, path.Base(rec.Dir()), c.Dir, p.Files); err != nil {
+		if intent, err = intend(c.Store, path.Base(rec.Dir()), c.Dir, p.Files, c.Recover); err != nil {
 			return nil, err
 		}
 	}

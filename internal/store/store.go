@@ -180,6 +180,24 @@ func (s *Store) writing() (done func(), err error) {
 	return func() { l.Unlock() }, nil
 }
 
+// TempDir makes a directory in tmp, in which others may stage what gets its name in
+// the store by a rename. Until done is called, which removes what is left of it,
+// nobody takes it for a leftover.
+func (s *Store) TempDir() (dir string, done func(), err error) {
+	unlock, err := s.writing()
+	if err != nil {
+		return "", nil, err
+	}
+	if dir, err = s.tempDir(); err != nil {
+		unlock()
+		return "", nil, err
+	}
+	return dir, func() {
+		os.RemoveAll(dir) // what stays is swept
+		unlock()
+	}, nil
+}
+
 // Sweep removes what killed processes have left in tmp, if nobody is writing now.
 func (s *Store) Sweep() error {
 	l, err := durable.TryLock(s.Path("locks/tmp"))

@@ -12,6 +12,8 @@ import (
 
 	"github.com/coo-runtime/coo/internal/digest"
 	"github.com/coo-runtime/coo/internal/flight"
+	"github.com/coo-runtime/coo/internal/rollback"
+	"github.com/coo-runtime/coo/internal/snapshot"
 	"github.com/coo-runtime/coo/internal/store"
 	"github.com/coo-runtime/coo/internal/wire"
 )
@@ -25,45 +27,40 @@ func newStore(t testing.TB) *store.Store {
 	return st
 }
 
-func config(st *store.Store) Config { return Config{Store: st, Walk: walker(st)} }
+// config is that of cmd/coo: whole workspaces as trees, and rollbacks that name some.
+func config(st *store.Store) Config {
+	return Config{
+		Store: st, Dirs: []string{rollback.Dir, snapshot.CacheDir},
+		Walk: func(tree digest.Digest, blob func(digest.Digest)) error {
+			names, err := snapshot.Names(st, tree)
+			for _, d := range names {
+				blob(d)
+			}
+			return err
+		},
+		Roots: func() ([]Root, error) {
+			entries, err := rollback.Log(st)
+			var roots []Root
+			for _, e := range entries {
+				roots = append(roots, Root{Blob: e.From, Tree: true, By: "a rollback"}, Root{Blob: e.Target, Tree: true, By: "a rollback"})
+			}
+			return roots, err
+		},
+	}
+}
 
-// A node is an entry of a test's trees.
+// A node is an entry of a tree.
 type node struct {
 	Mode   string         `json:"mode"`
 	Name   string         `json:"name"`
-	SHA256 *digest.Digest `json:"sha256,omitempty"`
+	SHA256 *digest.Digest `json:"sha256"`
+	Size   *int           `json:"size,omitempty"`
+	Type   string         `json:"type"`
 }
 
 type treeDoc struct {
 	Entries []node `json:"entries"`
-}
-
-// walker reads trees as a package of whole workspaces would.
-func walker(st *store.Store) Walker {
-	var walk Walker
-	walk = func(tree digest.Digest, blob func(digest.Digest)) error {
-		blob(tree)
-		b, err := st.Get(tree)
-		if err != nil {
-			return err
-		}
-		var doc treeDoc
-		if err := json.Unmarshal(b, &doc); err != nil {
-			return &store.DamageError{Path: store.BlobPath(tree), Record: -1, What: err.Error()}
-		}
-		for _, e := range doc.Entries {
-			if e.Mode == "dir" {
-				err = walk(*e.SHA256, blob)
-			} else {
-				blob(*e.SHA256)
-			}
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	return walk
+	Format  string `json:"format"`
 }
 
 // A tape records one run and knows which blobs it relies on the store for.
@@ -155,7 +152,7 @@ func (p *tape) attach(files map[string]string) []digest.Digest {
 		return &d
 	}
 	tree := func(nodes []node) *digest.Digest {
-		b, err := json.Marshal(treeDoc{nodes})
+		b, err := json.Marshal(treeDoc{nodes, "coo.tree/0"})
 		if err != nil {
 			panic(err)
 		}
@@ -163,9 +160,10 @@ func (p *tape) attach(files map[string]string) []digest.Digest {
 	}
 	var in []node
 	for _, name := range slices.Sorted(maps.Keys(files)) {
-		in = append(in, node{"file", name, put([]byte(files[name]))})
+		size := len(files[name])
+		in = append(in, node{"0644", name, put([]byte(files[name])), &size, "file"})
 	}
-	root := tree([]node{{"dir", "src", tree(in)}})
+	root := tree([]node{{"0755", "src", tree(in), nil, "dir"}})
 	if p.err == nil {
 		p.err = p.r.Attach(map[string]string{"t": "baseline", "tree": root.String()})
 	}
