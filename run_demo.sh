@@ -7,7 +7,7 @@ cd "$(dirname "$0")"
 say() { printf '\n== %s\n' "$*"; }
 
 say "build bin/coo"
-CGO_ENABLED=0 go build -trimpath -o bin/coo ./cmd/coo
+CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o bin/coo ./cmd/coo
 coo=$PWD/bin/coo
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT

@@ -6,6 +6,6 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=$(mktemp -d)
 trap 'rm -rf "$bin"' EXIT
-CGO_ENABLED=0 go build -trimpath -o "$bin/coo" ./cmd/coo
+CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o "$bin/coo" ./cmd/coo
 (cd bench && CGO_ENABLED=0 go build -trimpath -o "$bin/bench" .)
 "$bin/bench" -coo "$bin/coo" "$@"

@@ -15,8 +15,8 @@ step staticcheck
 tool staticcheck ./...
 step go mod tidy
 go mod tidy -diff
-step "tools: vet, staticcheck"
-(cd tools && go vet ./shams && go tool staticcheck ./shams)
+step "tools: vet, staticcheck, tidy"
+(cd tools && go vet ./shams ./release && go tool staticcheck ./shams ./release && go mod tidy -diff)
 step "bench: vet, tidy"
 (cd bench && go vet ./... && go mod tidy -diff)
 for target in linux/arm64 linux/s390x darwin/arm64 windows/amd64; do

@@ -6,6 +6,7 @@ set -euo pipefail
 missing=()
 need() { command -v "$1" >/dev/null || missing+=("$2"); }
 need python3 python3
+python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
 need strace strace
 need qemu-aarch64-static qemu-user-static
 need qemu-s390x-static qemu-user-static
@@ -13,6 +14,10 @@ need qemu-riscv64-static qemu-user-static
 need gcc gcc
 need unshare util-linux
 need groff groff-base
+need git git
+need make make
+need ip iproute2
+need setpriv util-linux
 if [ ${#missing[@]} -eq 0 ]; then
 	echo "everything is here"
 	exit 0

@@ -143,7 +143,8 @@ for arch in "${arches[@]}"; do
 		: >"$tmp/incomplete"
 	fi
 done
-cell locale env -i "$bare" HOME=/nonexistent TZ=Pacific/Chatham LANG=tr_TR.UTF-8 LC_ALL=tr_TR.UTF-8 LANGUAGE=tr bash "$m" "$corpus" "$tmp/locale" "$a"
+cell locale env -i "$bare" HOME=/nonexistent TZ=Pacific/Chatham bash "$m" "$corpus" "$tmp/locale" \
+	env LANG=tr_TR.UTF-8 LC_ALL=tr_TR.UTF-8 LANGUAGE=tr "$a"
 cell umask077 env -i "$bare" HOME=/ TZ=America/St_Johns LC_ALL=C GOMAXPROCS=1 bash -c 'umask 077; exec bash "$@"' - "$m" "$corpus" "$tmp/umask077" "$a"
 cell umask000 env GOMAXPROCS=2 GOGC=5 TERM=dumb COLUMNS=17 bash -c 'umask 000; exec bash "$@"' - "$m" "$corpus" "$tmp/umask000" "$a"
 deep=$tmp/deep/$(printf 'd/%.0s' {1..30})$(printf 'n%.0s' {1..200})/'ü b'

@@ -29,10 +29,16 @@ if grep -E '^ *--- SKIP' .cache/test.out; then
 fi
 step "hungry missions, without the detector, which takes memory of its own"
 COO_PROOF=$n go test -count=1 -run TestAbuse ./internal/mission
+step "releases: reproducible, installed by pip and by go install"
+COO_PROOF=$n go test -C tools -count=1 -v ./release >.cache/release.out 2>&1 || { cat .cache/release.out; exit 1; }
+grep -E '^(ok|--- )' .cache/release.out
 step "shams: builds that must be caught"
 go run -C tools ./shams
 step "crashes, failing calls and full disks, on the binary itself"
 COO_PROOF=$n go run ./proof/crash
+step "README.md, word by word, on a fresh machine"
+./tools/newcomer.sh >.cache/newcomer.out 2>&1 || { cat .cache/newcomer.out; exit 1; }
+tail -1 .cache/newcomer.out
 step "the same bytes on other machines and in other surroundings"
 ./tools/machines.sh
 printf '\nall proofs passed (%s) in %ss\n' "$n" "$(($(date +%s) - start))"
