@@ -8,7 +8,10 @@ import (
 // An LLM is a call to a model as people read it: a view, not the record.
 // What it does not understand it leaves out.
 type LLM struct {
-	API      string // openai.chat, openai.responses, anthropic.messages, gemini.generate
+	// API is openai.chat, openai.responses, openai.embeddings,
+	// anthropic.messages, gemini.generate, ollama.chat, ollama.generate,
+	// ollama.embed, bedrock.converse or bedrock.invoke.
+	API      string
 	Model    string
 	Stream   bool
 	Messages []LLMMessage
@@ -23,54 +26,110 @@ type LLMMessage struct {
 }
 
 // View reads a call as a question to a model and its answer, plain or
-// streamed. It goes by the end of the URL's path and the shape of the body,
-// whatever the host, and reports whether it knew them. The reply is as much
-// as the answer holds, a stream that was cut included; a may be nil.
+// streamed, coded (gzip, deflate, br, zstd) or not. It goes by the end of the
+// URL's path and the shape of the body, whatever the host, and reports whether
+// it knew them. The reply is as much as the answer holds, a stream that was cut
+// included; a may be nil.
 func View(doc *DocInfo, reqBody []byte, a *Answer) (*LLM, bool) {
 	path, _, _ := strings.Cut(doc.URL, "?")
 	var body llmBody
 	if doc.Method != "POST" || decode(reqBody, &body) != nil {
 		return nil, false
 	}
-	l := &LLM{Model: body.Model, Stream: body.Stream}
-	var read func(*Answer) (*Reply, error)
+	l := &LLM{Model: body.Model, Stream: body.Stream != nil && *body.Stream}
+	read := l.question(path, &body)
+	if read == nil {
+		return nil, false
+	}
+	if a != nil && a.Status >= 200 && a.Status <= 299 {
+		a, _ = Plain(a)      // what can be decoded is what is shown,
+		l.Reply, _ = read(a) // and what there was before an error
+	}
+	return l, true
+}
+
+// A reader reads an answer. With an error it returns as much of the reply as
+// there was.
+type reader func(*Answer) (*Reply, error)
+
+// question reads a request and returns the reader of its answer, nil when it
+// is of no known API.
+func (l *LLM) question(path string, body *llmBody) reader {
 	switch {
 	case strings.HasSuffix(path, "/chat/completions") && body.Messages != nil:
-		l.API, read = "openai.chat", readOpenAI
+		l.API = "openai.chat"
+		l.azureModel(path)
 		l.addAll(body.Messages)
+		return readOpenAI
 	case strings.HasSuffix(path, "/responses") && body.Input != nil:
-		l.API, read = "openai.responses", readResponses
+		l.API = "openai.responses"
 		l.addSystem(body.Instructions)
 		l.addInput(body.Input)
-	case strings.HasSuffix(path, "/v1/messages") && body.Messages != nil:
-		l.API, read = "anthropic.messages", readAnthropic
+		return readResponses
+	case strings.HasSuffix(path, "/embeddings") && body.Input != nil:
+		l.API = "openai.embeddings"
+		l.azureModel(path)
+		l.addTexts(body.Input)
+		return readEmbeddings
+	case (strings.HasSuffix(path, "/v1/messages") || vertexPath(path, l)) && body.Messages != nil:
+		l.API = "anthropic.messages"
 		l.addSystem(body.System)
 		l.addAll(body.Messages)
+		return readAnthropic
 	case geminiPath(path, l) && body.Contents != nil:
-		l.API, read = "gemini.generate", readGemini
+		l.API = "gemini.generate"
 		l.addGemini("system", body.SystemInstruction)
 		for _, c := range body.Contents {
 			l.addGemini("user", c)
 		}
-	default:
-		return nil, false
+		return readGemini
 	}
-	if a != nil && a.Status >= 200 && a.Status <= 299 {
-		l.Reply, _ = read(a) // what there was before an error is what is shown
+	if read := l.ollama(path, body); read != nil {
+		return read
 	}
-	return l, true
+	return l.bedrock(path, body)
+}
+
+// azureModel takes the model from a path that names a deployment.
+func (l *LLM) azureModel(path string) {
+	if _, after, ok := strings.Cut(path, "/deployments/"); ok && l.Model == "" {
+		l.Model, _, _ = strings.Cut(after, "/")
+	}
+}
+
+// vertexPath reads the model of a call to Anthropic's API by way of Vertex AI.
+func vertexPath(path string, l *LLM) bool {
+	front, verb, ok := cutLast(path, ":")
+	if !ok || verb != "rawPredict" && verb != "streamRawPredict" {
+		return false
+	}
+	_, l.Model, _ = cutLast(front, "/")
+	return true
+}
+
+// addTexts adds what is to be embedded: a text or a list of texts.
+func (l *LLM) addTexts(input json.RawMessage) {
+	texts := []string{jsonString(input)}
+	if len(input) > 0 && input[0] == '[' && json.Unmarshal(input, &texts) != nil {
+		return // numbers of tokens
+	}
+	for _, t := range texts {
+		l.Messages = append(l.Messages, LLMMessage{Role: "input", Text: t})
+	}
 }
 
 // llmBody is the request of any of the known APIs.
 type llmBody struct {
 	Model             string            `json:"model"`
-	Stream            bool              `json:"stream"`
+	Stream            *bool             `json:"stream"`
 	Messages          []json.RawMessage `json:"messages"`
 	System            json.RawMessage   `json:"system"`
 	Input             json.RawMessage   `json:"input"`
 	Instructions      json.RawMessage   `json:"instructions"`
 	Contents          []json.RawMessage `json:"contents"`
 	SystemInstruction json.RawMessage   `json:"systemInstruction"`
+	Prompt            json.RawMessage   `json:"prompt"`
+	InputText         json.RawMessage   `json:"inputText"`
 }
 
 // geminiPath reads the model, which stands in the path.
