@@ -16,14 +16,15 @@ const (
 	maxFrame     = 16<<20 + 128<<10 + framePrelude + frameCRC
 )
 
-// frames hands on an Amazon event stream message by message, byte for byte but
-// for secrets, which are covered without changing a length; the checksum of
+// frames hands on an Amazon event stream message by message, in pieces when
+// they are long, byte for byte but for secrets, which are covered without changing a length; the checksum of
 // such a message is repaired. What is not in the framing is searched as it
 // comes.
 type frames struct {
 	from     body
 	redactor *redactor
 	held     []byte
+	message  []byte        // what is left of the one that is handed on
 	loose    *redactedBody // once the framing is lost
 	err      error
 }
@@ -32,15 +33,19 @@ func newFrames(from body, r *redactor) *frames { return &frames{from: from, reda
 
 func (f *frames) next() ([]byte, error) {
 	for f.loose == nil {
-		if n := f.size(); n < 0 {
-			break
-		} else if n > 0 && len(f.held) >= n {
-			m := slices.Clone(f.held[:n])
-			f.held = f.held[n:]
-			f.cover(m)
-			return m, nil
+		if n := min(len(f.message), streamBuffer); n > 0 {
+			piece := f.message[:n]
+			f.message = f.message[n:]
+			return piece, nil
 		}
-		if f.err != nil {
+		n := f.size()
+		if n > 0 && len(f.held) >= n {
+			f.message = slices.Clone(f.held[:n])
+			f.held = f.held[n:]
+			f.cover(f.message)
+			continue
+		}
+		if n < 0 || f.err != nil {
 			break
 		}
 		var chunk []byte

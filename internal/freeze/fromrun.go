@@ -1,6 +1,10 @@
 package freeze
 
 import (
+	"bytes"
+	"io"
+
+	"github.com/coo-runtime/coo/internal/digest"
 	"github.com/coo-runtime/coo/internal/flight"
 	"github.com/coo-runtime/coo/internal/store"
 )
@@ -22,16 +26,34 @@ func FromRun(st *store.Store, h store.Handle) *Source {
 		// The lines are not needed any more; only the journal of a run
 		// that is not sealed is.
 		run.Lines, run.Records = nil, nil
-		blob := st.Get
-		if !h.Sealed {
-			blob = run.Blob
+		if h.Sealed {
+			return fromStore(st, records)
 		}
-		return fromRecords(records, blob)
+		c, err := fromRecords(records, run.Blob)
+		if err == nil {
+			c.open = func(d digest.Digest) (io.Reader, error) {
+				if !run.Holds(d) {
+					return st.GetReader(d)
+				}
+				b, err := run.Blob(d)
+				return bytes.NewReader(b), err
+			}
+		}
+		return c, err
 	})
 }
 
 // FromLoaded returns a sealed run that is in memory already as a source. The
 // run must not change while the source is used.
 func FromLoaded(st *store.Store, run *flight.Run) *Source {
-	return newSource("run "+run.ID.Short(), func() (*content, error) { return fromRecords(run.Records, st.Get) })
+	return newSource("run "+run.ID.Short(), func() (*content, error) { return fromStore(st, run.Records) })
+}
+
+// fromStore is [fromRecords] for a run whose blobs are all in st.
+func fromStore(st *store.Store, records []flight.Record) (*content, error) {
+	c, err := fromRecords(records, st.Get)
+	if err == nil {
+		c.open = st.GetReader
+	}
+	return c, err
 }

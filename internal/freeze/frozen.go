@@ -4,12 +4,18 @@ import (
 	"container/heap"
 	"context"
 	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/coo-runtime/coo/internal/wire"
 )
 
 // A Frozen answers calls from sources and from nothing else.
 type Frozen struct {
+	mu    sync.Mutex // guards index: a program asks from many goroutines
 	index index
 	queue waiting
+	rules *wire.Rules // of the calls of programs; nil: ProgramRules
 }
 
 // NewFrozen returns a Frozen over sources, the newest first. Every recorded
@@ -25,6 +31,13 @@ func (f *Frozen) Ask(_ context.Context, c Call) error {
 	if err != nil || ok {
 		return err
 	}
+	return f.miss(c, recorded)
+}
+
+// miss returns the [*MissError] of c, or what kept it from being made.
+func (f *Frozen) miss(c Call, recorded int) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	near, err := f.index.nearest(c.Doc)
 	if err != nil {
 		return err
@@ -37,11 +50,19 @@ func (f *Frozen) Ask(_ context.Context, c Call) error {
 
 // take lets c wait for its frozen answer if there is one.
 func (f *Frozen) take(c Call) (recorded int, ok bool, err error) {
-	h, recorded, ok, err := f.index.take(c.Doc.Key)
+	h, recorded, ok, err := f.find(c, wire.Builtin())
 	if ok {
 		heap.Push(&f.queue, waiter{c, h})
 	}
 	return recorded, ok, err
+}
+
+// find returns the frozen answer of c, whose key was made by rules, if there
+// is one.
+func (f *Frozen) find(c Call, rules *wire.Rules) (h hit, recorded int, ok bool, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.index.take(c.Doc.Key, rules)
 }
 
 // Next implements [Answerer]. It never blocks.
@@ -66,7 +87,11 @@ func (f *Frozen) Close() error { return nil }
 
 // Skipped returns one [*RulesError] for each source that was looked at and
 // not used.
-func (f *Frozen) Skipped() []error { return f.index.skipped }
+func (f *Frozen) Skipped() []error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.index.skipped)
+}
 
 // A waiter is a call and the answer it will get.
 type waiter struct {

@@ -205,6 +205,11 @@ func (n *none) Next(context.Context) (*Delivery, error) {
 	return &Delivery{N: c, Live: true, Answer: ok("live")}, nil
 }
 
+func (n *none) Stream(_ context.Context, c Call) (*Stream, error) {
+	n.asked = append(n.asked, c.N)
+	return &Stream{Live: true}, nil
+}
+
 func (n *none) Close() error { return nil }
 
 func TestFillTakesFrozenAnswersFirst(t *testing.T) {

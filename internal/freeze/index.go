@@ -1,10 +1,10 @@
 package freeze
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/coo-runtime/coo/internal/digest"
+	"github.com/coo-runtime/coo/internal/wire"
 )
 
 // An index finds the frozen answer of a call in sources, by hash. Older
@@ -14,9 +14,16 @@ type index struct {
 	// dropFailures leaves out the failures on which failed sources ended.
 	dropFailures bool
 
-	read    []*queues // of sources[:len(read)]; nil for a source that is not used
+	read    []*queues // of sources[:len(read)]
 	asked   map[digest.Call]int
 	skipped []error
+	told    map[skip]bool // what is in skipped
+}
+
+// A skip is a source that was not used for calls told apart by some rules.
+type skip struct {
+	rank  int
+	rules string
 }
 
 // queues are the answers of one source.
@@ -33,9 +40,9 @@ type hit struct {
 	frozenCall
 }
 
-// take returns the next answer for key, and whether there is one; of is the
-// queue's whole length.
-func (x *index) take(key digest.Call) (h hit, of int, ok bool, err error) {
+// take returns the next answer for key, which was made by rules, and whether
+// there is one; of is the queue's whole length.
+func (x *index) take(key digest.Call, rules *wire.Rules) (h hit, of int, ok bool, err error) {
 	if x.asked == nil {
 		x.asked = map[digest.Call]int{}
 	}
@@ -46,7 +53,11 @@ func (x *index) take(key digest.Call) (h hit, of int, ok bool, err error) {
 		if err != nil {
 			return hit{}, 0, false, err
 		}
-		if q == nil || len(q.byKey[key]) == 0 {
+		if !q.madeBy(rules) {
+			x.skip(rank, rules)
+			continue
+		}
+		if len(q.byKey[key]) == 0 {
 			continue
 		}
 		queue := q.byKey[key]
@@ -58,19 +69,26 @@ func (x *index) take(key digest.Call) (h hit, of int, ok bool, err error) {
 	return hit{}, 0, false, nil
 }
 
-// queues returns those of source rank, or nil when it is not to be used. It
-// is called with every rank in turn.
+// skip notes that source rank was not used for calls told apart by rules.
+func (x *index) skip(rank int, rules *wire.Rules) {
+	s := skip{rank, rules.ID}
+	if x.told[s] {
+		return
+	}
+	if x.told == nil {
+		x.told = map[skip]bool{}
+	}
+	x.told[s] = true
+	x.skipped = append(x.skipped, &RulesError{Source: x.sources[rank].name, Rules: rules.ID})
+}
+
+// queues returns those of source rank. It is called with every rank in turn.
 func (x *index) queues(rank int) (*queues, error) {
 	if rank < len(x.read) {
 		return x.read[rank], nil
 	}
 	s := x.sources[rank]
-	c, err := s.use()
-	if re, ok := errors.AsType[*RulesError](err); ok {
-		x.skipped = append(x.skipped, re)
-		x.read = append(x.read, nil)
-		return nil, nil
-	}
+	c, err := s.load()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.name, err)
 	}
@@ -100,7 +118,7 @@ func (q *queues) dropFailures() error {
 		done[f.req] = true
 		queue := q.byKey[f.req]
 		for len(queue) > 0 {
-			_, a, err := q.answer(queue[len(queue)-1])
+			_, a, err := q.info(queue[len(queue)-1])
 			if err != nil {
 				return err
 			}

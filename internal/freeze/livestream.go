@@ -28,8 +28,6 @@ const (
 	// maxSearched is how much of a coded answer, decoded, is searched: the
 	// rest of a longer one is not believed, and not handed on.
 	maxSearched = 1 << 30
-	// maxStream is the length in bytes of the longest answer to a program.
-	maxStream = 8 << 30
 )
 
 // errLeft is why a stream ends that its program has left.
@@ -140,7 +138,7 @@ func (s *liveStream) send() error {
 
 // open decides how the body is handed on, and changes header accordingly.
 func (s *liveStream) open(header http.Header) body {
-	raw := &rawBody{r: s.resp.Body, left: maxStream, dog: s.x.dog}
+	raw := &rawBody{r: s.resp.Body, left: wire.MaxStream, dog: s.x.dog}
 	plain := &plainBody{r: raw, buf: make([]byte, streamBuffer)}
 	if s.redactor.none {
 		return plain
@@ -209,7 +207,7 @@ func (s *liveStream) decoded(header http.Header, coded body, codings []string) b
 	header.Del("Content-Encoding")
 	header.Del("Content-Length")
 	dropDigests(header)
-	from := &decodedBody{coded: &bodyReader{from: coded}, codings: codings, left: maxStream}
+	from := &decodedBody{coded: &bodyReader{from: coded}, codings: codings, left: wire.MaxStream}
 	s.stop = append(s.stop, from.done)
 	if !readable(contentType) {
 		return s.covered(from, contentType)

@@ -64,7 +64,7 @@ func (x *index) nearest(d *wire.Doc) (*Nearest, error) {
 // or nil when no source has the key.
 func (x *index) exhausted(key digest.Call) (*Nearest, error) {
 	for _, q := range x.read {
-		if q == nil || len(q.byKey[key]) == 0 {
+		if len(q.byKey[key]) == 0 {
 			continue
 		}
 		queue := q.byKey[key]
@@ -87,9 +87,6 @@ func (x *index) eachRequest(fn func(*queues, frozenCall) error) error {
 	seen := map[digest.Call]bool{}
 	for _, asked := range []bool{false, true} {
 		for _, q := range x.read {
-			if q == nil {
-				continue
-			}
 			for _, f := range q.calls {
 				if seen[f.req] || x.asked[f.req] > 0 != asked {
 					continue

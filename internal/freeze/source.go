@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"slices"
 	"sync"
 
 	"github.com/coo-runtime/coo/internal/digest"
@@ -31,12 +33,17 @@ type content struct {
 	clock  []int64       // readings in order
 	// blob returns documents and bodies by digest, checked.
 	blob func(digest.Digest) ([]byte, error)
+	// open reads a body by digest as a stream. What is wrong with it is an
+	// error of the reader before its end. nil: through blob.
+	open func(digest.Digest) (io.Reader, error)
 }
 
 // A frozenCall is a call bound to its recorded answer.
 type frozenCall struct {
 	call   int64 // number of the call in its source
-	answer int64 // number of the answer: its place in the order of deliveries
+	answer int64 // number of the answer or tail: its place in the order of deliveries
+	p      int64 // the program that made it; 0: the mission
+	head   int64 // number of the head, to a program; 0: none came
 	req    digest.Call
 	ans    digest.Answer
 }
@@ -46,10 +53,17 @@ type frozenCall struct {
 func (s *Source) Name() string { return s.name }
 
 // Load reads s now instead of at its first use, and reports damage as well as
-// identity rules that are not the present ones ([*RulesError]).
+// identity rules that are neither those of missions nor those of programs
+// ([*RulesError]).
 func (s *Source) Load() error {
-	_, err := s.use()
-	return err
+	c, err := s.load()
+	if err != nil {
+		return err
+	}
+	if !c.madeBy(wire.Builtin()) && !c.madeBy(wire.ProgramRules()) {
+		return &RulesError{Source: s.name, Rules: wire.Builtin().ID}
+	}
+	return nil
 }
 
 // Clock returns the readings of the clock in s, in order, in milliseconds
@@ -71,20 +85,10 @@ func (s *Source) Len() (int, error) {
 	return len(c.calls), nil
 }
 
-// use returns the content of s if its keys were made by the present rules.
-func (s *Source) use() (*content, error) {
-	c, err := s.load()
-	if err != nil {
-		return nil, err
-	}
-	now := wire.Builtin()
-	want := flight.Rule{ID: now.ID, SHA256: now.Digest}
-	for _, r := range c.rules {
-		if r == want {
-			return c, nil
-		}
-	}
-	return nil, &RulesError{Source: s.name, Rules: now.ID}
+// madeBy reports whether rules, without those of a user, are among those by
+// which the keys of c were made.
+func (c *content) madeBy(rules *wire.Rules) bool {
+	return slices.Contains(c.rules, flight.Rule{ID: rules.ID, SHA256: rules.Digest})
 }
 
 // delivery decodes the answer of f for the call c.
@@ -113,6 +117,18 @@ func (c *content) answer(f frozenCall) (doc []byte, a *wire.Answer, err error) {
 		return nil, nil, fmt.Errorf("answer of call %d: %w", f.call, err)
 	}
 	return doc, a, nil
+}
+
+// info returns the answer document of f and what it says, but for a body that
+// it names.
+func (c *content) info(f frozenCall) (doc []byte, i *wire.AnswerInfo, err error) {
+	if doc, err = c.blob(digest.Digest(f.ans)); err != nil {
+		return nil, nil, err
+	}
+	if i, err = wire.ParseAnswer(doc); err != nil {
+		return nil, nil, fmt.Errorf("answer of call %d: %w", f.call, err)
+	}
+	return doc, i, nil
 }
 
 // request returns the request document of f, what it says and the body it
@@ -146,13 +162,21 @@ func fromRecords(records []flight.Record, blob func(digest.Digest) ([]byte, erro
 				continue
 			}
 			at[r.N] = len(c.calls)
-			c.calls = append(c.calls, frozenCall{call: r.N, answer: -1, req: r.Req})
-		case *flight.Answer:
+			c.calls = append(c.calls, frozenCall{call: r.N, answer: -1, p: r.P, req: r.Req})
+		case *flight.Head:
 			i, ok := at[r.Call]
-			if !ok || c.calls[i].answer >= 0 {
-				return nil, fmt.Errorf("record %d: an answer to record %d, which is no call that waits", r.N, r.Call)
+			if !ok || c.calls[i].head > 0 || c.calls[i].answer >= 0 {
+				return nil, fmt.Errorf("record %d: a head to record %d, which is no call that waits for one", r.N, r.Call)
 			}
-			c.calls[i].answer, c.calls[i].ans = r.N, r.Ans
+			c.calls[i].head = r.N
+		case *flight.Answer:
+			if err := c.answered(at, r.N, r.Call, r.Ans); err != nil {
+				return nil, err
+			}
+		case *flight.Tail:
+			if err := c.answered(at, r.N, r.Call, r.Ans); err != nil {
+				return nil, err
+			}
 		case *flight.Clock:
 			now, err := ParseTime(r.Now)
 			if err != nil {
@@ -171,6 +195,16 @@ func fromRecords(records []flight.Record, blob func(digest.Digest) ([]byte, erro
 	}
 	c.calls = answered
 	return c, nil
+}
+
+// answered notes the answer, of record n, to a call; at says where calls are.
+func (c *content) answered(at map[int64]int, n, call int64, ans digest.Answer) error {
+	i, ok := at[call]
+	if !ok || c.calls[i].answer >= 0 {
+		return fmt.Errorf("record %d: an answer to record %d, which is no call that waits", n, call)
+	}
+	c.calls[i].answer, c.calls[i].ans = n, ans
+	return nil
 }
 
 // errNothingAsked is returned by Next when no call waits: the caller's fault.

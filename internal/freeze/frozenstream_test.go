@@ -1,0 +1,217 @@
+package freeze
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coo-runtime/coo/internal/digest"
+	"github.com/coo-runtime/coo/internal/flight"
+	"github.com/coo-runtime/coo/internal/wire"
+)
+
+// programTape returns a tape of a run of a program whose exec call is record 1.
+func programTape(t testing.TB, rules *wire.Rules) *tape {
+	p := &tape{t: t, blobs: map[digest.Digest][]byte{}}
+	open := &flight.Open{}
+	for _, r := range rules.Sets() {
+		open.Rules = append(open.Rules, flight.Rule{ID: r.ID, SHA256: p.put(r.Bytes)})
+	}
+	p.add(open)
+	p.add(&flight.Call{Kind: "exec"})
+	return p
+}
+
+// head records a program's call and the head of its answer.
+func (p *tape) head(c Call) int64 {
+	n := p.programAsk(c)
+	p.add(&flight.Head{Call: n})
+	return n
+}
+
+func (p *tape) programAsk(c Call) int64 {
+	p.put(c.Doc.Bytes)
+	if c.Doc.Body != nil {
+		p.put(c.Doc.Body)
+	}
+	r := &flight.Call{Kind: "http", Req: c.Doc.Key}
+	r.P = 1
+	return p.add(r)
+}
+
+// tail records the end of an answer.
+func (p *tape) tail(call int64, a *wire.Answer) {
+	doc, body, err := a.Encode()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if body != nil {
+		p.put(body)
+	}
+	p.add(&flight.Tail{Call: call, Ans: digest.Answer(p.put(doc))})
+}
+
+// asked is what a program asks, as often as it likes.
+func asked(t testing.TB, what string) Call {
+	return ofProgram(t, "POST", "http://h/v1", `{"model":"`+what+`"}`)
+}
+
+func TestFrozenStreams(t *testing.T) {
+	p := programTape(t, wire.ProgramRules())
+	long := strings.Repeat("\xff23456789", 10000)
+	a := p.head(asked(t, "a")) // 2, 3
+	b := p.head(asked(t, "b")) // 4, 5
+	p.tail(b, &wire.Answer{Status: 200, Headers: [][2]string{{"x", "y"}}, Trailers: [][2]string{{"s", "1"}}, Body: []byte("data: 1\n\ndata: 2\n\n"), Lens: []int{9, 9}})
+	p.tail(a, &wire.Answer{Status: 200, Error: "cut", Body: []byte(long), Lens: []int{70000, 20000}}) // 7
+	c := p.programAsk(asked(t, "a"))                                                                  // 8
+	p.tail(c, &wire.Answer{Error: "refused"})                                                         // 9
+	f := NewFrozen(p.end("ok").source("s"))
+
+	first, err := f.Stream(t.Context(), asked(t, "a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (Place{Rank: 0, P: 1, Head: 3, Tail: 7}); first.Place != want || first.Live || first.Source != "s" || first.SourceCall != 2 {
+		t.Errorf("stream = %+v, want %+v", first, want)
+	}
+	if r := listen(t, first); r.status != 200 || r.body() != long || len(r.chunks) != 2 || len(r.chunks[0]) != 70000 || r.failure != "cut" {
+		t.Errorf("a: %.100v in %d", r, len(r.chunks))
+	}
+	r := hear(t, f, asked(t, "b"))
+	if fmt.Sprintf("%v %q %v %v", r, r.chunks, r.headers, r.trailers) != `200 "data: 1\n\ndata: 2\n\n" ["data: 1\n\n" "data: 2\n\n"] [[x y]] [[s 1]]` {
+		t.Errorf("b: %v %q %v %v", r, r.chunks, r.headers, r.trailers)
+	}
+	if r := hear(t, f, asked(t, "a")); r.String() != `0 "" refused` {
+		t.Errorf("a again: %v", r)
+	}
+	if got := f.Positions(0, 1); !slices.Equal(got, []int64{3, 5, 6, 7, 9}) {
+		t.Errorf("Positions = %v", got)
+	}
+	if f.Positions(0, 2) != nil || f.Positions(-1, 1) != nil || f.Positions(1, 1) != nil {
+		t.Error("positions of what is not there")
+	}
+	_, err = f.Stream(t.Context(), asked(t, "a"))
+	miss, ok := errors.AsType[*MissError](err)
+	if !ok || miss.Asked != 3 || miss.Recorded != 2 || miss.Nearest == nil {
+		t.Errorf("the third time: %v", err)
+	}
+}
+
+// TestFrozenStreamsOfLeavers: a program that left is let go again.
+func TestFrozenStreamsOfLeavers(t *testing.T) {
+	p := programTape(t, wire.ProgramRules())
+	for range 2 {
+		p.tail(p.head(asked(t, "a")), &wire.Answer{Status: 200, Error: "client", Body: []byte("12"), Lens: []int{1, 1}})
+	}
+	f := NewFrozen(p.end("ok").source("s"))
+	for _, after := range []int{2, 1} { // chunks until it leaves
+		ctx, cancel := context.WithCancel(t.Context())
+		s, err := f.Stream(ctx, asked(t, "a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range after {
+			if _, err := s.Next(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.AfterFunc(10*time.Millisecond, cancel)
+		if after == 1 {
+			cancel()
+		}
+		if _, err := s.Next(); err != io.EOF {
+			t.Errorf("Next = %v", err)
+		}
+		if failure, _ := s.End(); failure != "client" {
+			t.Errorf("End = %q", failure)
+		}
+	}
+}
+
+// TestFillStreams: what a failed run ended on is asked again.
+func TestFillStreams(t *testing.T) {
+	p := programTape(t, wire.ProgramRules())
+	p.tail(p.head(asked(t, "a")), &wire.Answer{Status: 200, Body: []byte("a"), Lens: []int{1}})
+	p.tail(p.head(asked(t, "a")), &wire.Answer{Status: 429})
+	live := &none{}
+	f := NewFill(live, p.end("failed").source("s"))
+	if r := hear(t, f, asked(t, "a")); r.body() != "a" {
+		t.Errorf("first: %v", r)
+	}
+	s, err := f.Stream(t.Context(), asked(t, "a"))
+	if err != nil || !s.Live || len(live.asked) != 1 {
+		t.Errorf("second: %+v, %v", s, err)
+	}
+}
+
+// TestProgramsHaveRulesOfTheirOwn: one source answers missions and programs
+// by the rules each was asked under.
+func TestProgramsHaveRulesOfTheirOwn(t *testing.T) {
+	mission := newTape(t)
+	mission.exchange(get("http://h/v1"), ok("m"))
+	program := programTape(t, wire.ProgramRules())
+	program.tail(program.head(asked(t, "a")), &wire.Answer{Status: 200, Body: []byte("p"), Lens: []int{1}})
+	f := NewFrozen(mission.end("ok").source("mission"), program.end("ok").source("program"))
+	if r := hear(t, f, asked(t, "a")); r.body() != "p" {
+		t.Errorf("program: %v", r)
+	}
+	ask(t, f, call(t, 1, get("http://h/v1")))
+	if got := next(t, f); got != "1: 200 m" {
+		t.Errorf("mission: %s", got)
+	}
+	if got := fmt.Sprint(f.Skipped()); strings.Count(got, "not used") != 1 {
+		t.Errorf("Skipped = %s", got)
+	}
+}
+
+func TestFrozenStreamsAtOnce(t *testing.T) {
+	p := programTape(t, wire.ProgramRules())
+	const n = 200
+	for i := range n {
+		p.tail(p.head(asked(t, "a")), &wire.Answer{Status: 200, Body: fmt.Appendf(nil, "%03d", i), Lens: []int{1, 2}})
+	}
+	f := NewFrozen(p.end("ok").source("s"))
+	got := make([]string, n)
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() { got[i] = hear(t, f, asked(t, "a")).body() })
+	}
+	all.Wait()
+	slices.Sort(got)
+	for i, g := range got {
+		if g != fmt.Sprintf("%03d", i) {
+			t.Fatalf("answer %d is %q", i, g)
+		}
+	}
+}
+
+// TestDamagedStreamsAreErrors: what was cut or changed on disk never looks
+// like an answer.
+func TestDamagedStreamsAreErrors(t *testing.T) {
+	for _, change := range []func([]byte) []byte{
+		func(b []byte) []byte { return b[:len(b)-1] },
+		func(b []byte) []byte { return append(b, 'x') },
+	} {
+		p := programTape(t, wire.ProgramRules())
+		body := []byte(strings.Repeat("\xff", 50))
+		p.tail(p.head(asked(t, "a")), &wire.Answer{Status: 200, Body: body, Lens: []int{50}})
+		d := digest.Of(body)
+		p.blobs[d] = change(p.blobs[d])
+		s, err := NewFrozen(p.end("ok").source("s")).Stream(t.Context(), asked(t, "a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for err == nil {
+			_, err = s.Next()
+		}
+		if err == io.EOF {
+			t.Error("a damaged body ends like a sound one")
+		}
+	}
+}
