@@ -24,6 +24,7 @@ func init() {
 		{"attempt", cooAttempt},
 		{"chat", cooChat},
 		{"env", cooEnv},
+		{"exec", cooExec},
 		{"fail", cooFail},
 		{"http", cooHTTP},
 		{"list", cooList},

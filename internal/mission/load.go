@@ -19,6 +19,7 @@ import (
 type Program struct {
 	main    string
 	modules []*module // sorted by path
+	execs   bool
 	stop    atomic.Pointer[error]
 }
 
@@ -56,7 +57,7 @@ func Load(main string, read func(path string) ([]byte, error)) (*Program, error)
 		return nil, err
 	}
 	slices.SortFunc(l.modules, func(a, b *module) int { return strings.Compare(a.path, b.path) })
-	return &Program{main: clean, modules: l.modules}, nil
+	return &Program{main: clean, modules: l.modules, execs: l.execs}, nil
 }
 
 // Main returns the path of the file that holds main.
@@ -96,6 +97,7 @@ type loader struct {
 	done    map[string]*module // nil while it is being loaded
 	modules []*module
 	size    int
+	execs   bool
 }
 
 func (l *loader) load(name string, from []string) error {
@@ -116,6 +118,7 @@ func (l *loader) load(name string, from []string) error {
 	if err != nil {
 		return sourceError(name, err)
 	}
+	l.execs = l.execs || namesExec(file)
 	for _, stmt := range file.Stmts {
 		load, ok := stmt.(*syntax.LoadStmt)
 		if !ok {

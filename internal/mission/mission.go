@@ -64,6 +64,9 @@ type World interface {
 	List(b, glob string) ([]string, error)
 	Write(b, path string, data []byte) error
 	Remove(b, path string) error
+	// Exec starts a program and waits for its end. It has the files of the
+	// branch to itself, and what it writes is the branch's.
+	Exec(b string, e *Exec) (*Exited, error)
 	// Env looks an environment variable up; ok is false when there is none.
 	Env(b, name string) (value string, ok bool, err error)
 	// Secret declares that the mission uses a secret. An error refuses it.

@@ -138,6 +138,29 @@ func (f *fake) Remove(b, p string) error {
 	return err
 }
 
+// Exec is a program that prints its arguments and variables, exits with the
+// status that the argument after "exit" names, and is ended by a signal or by
+// the clock when that is asked for.
+func (f *fake) Exec(b string, e *Exec) (*Exited, error) {
+	var env []string
+	for _, v := range e.Env {
+		env = append(env, v.Name+"="+v.Value.String())
+	}
+	if _, err := f.note("exec", b, e.Argv, " ", env, " ", string(e.Stdin), " ", e.Timeout); err != nil {
+		return nil, err
+	}
+	x := &Exited{Stdout: []byte(strings.Join(append(e.Argv[1:], env...), " ")), Stderr: e.Stdin}
+	switch e.Argv[0] {
+	case "exit":
+		x.Status = int64(len(e.Argv))
+	case "die":
+		x.Status, x.Signal = 0, "SIGKILL"
+	case "sleep":
+		x.Signal, x.TimedOut = "SIGKILL", true
+	}
+	return x, nil
+}
+
 func (f *fake) Env(b, name string) (string, bool, error) {
 	_, err := f.note("env", b, name)
 	v, ok := f.env[name]
