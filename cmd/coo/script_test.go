@@ -59,7 +59,7 @@ func params(dir string) testscript.Params {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":         exits,
 			"server":        serverCmd,
-			"stop":          stopCmd,
+			"stop-server":   stopCmd,
 			"flip":          flip,
 			"no-secret":     noSecret,
 			"run-id":        runID,
@@ -124,7 +124,7 @@ func serverCmd(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("ADDR", ln.Addr().String())
 }
 
-// stop kills the script's server.
+// stop-server kills the script's server.
 func stopCmd(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Value("server").(*holder).stop()
 }
