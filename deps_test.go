@@ -24,6 +24,7 @@ var layers = [][]string{
 	{"internal/snapshot"},
 	{"internal/freeze", "internal/sandbox"},
 	{"internal/proxy"},
+	{"internal/program"},
 	{"internal/run", "internal/rollback"},
 	{"internal/replay", "internal/upkeep"},
 	{"internal/demo", "internal/report"},

@@ -25,7 +25,10 @@ import (
 	"github.com/coo-runtime/coo/internal/sandbox"
 )
 
-func main() { os.Exit(Main()) }
+func main() {
+	sandbox.Init()
+	os.Exit(Main())
+}
 
 // Main is coo with the process's own arguments and streams.
 func Main() int {

@@ -61,6 +61,14 @@ func (a *app) replay(ref, against string) error {
 			fmt.Fprintln(a.stdout, report.Line(r, rec.docs))
 		},
 	}
+	if c.Programs, err = a.replayPrograms(rec); err != nil {
+		return err
+	}
+	if rec.ofProgram() {
+		// stdout is the program's, as it was when it was recorded.
+		c.Observed = nil
+		c.Performed = a.evidence
+	}
 	if against != "" {
 		done, err := a.against(rec, against, &c)
 		if err != nil {
@@ -83,7 +91,15 @@ func (a *app) against(rec *recording, path string, c *replay.Config) (done func(
 			return nil, err
 		}
 		c.Inputs = run.Present{Dir: dir}
+		if c.Programs != nil {
+			if err := a.presentGround(rec, dir, c); err != nil {
+				return nil, errors.Join(err, dir.Close())
+			}
+		}
 		return func() { dir.Close() }, nil
+	}
+	if rec.ofProgram() {
+		return nil, usagef("--against %q: the run is a program's: give today's directory", path)
 	}
 	main, root, err := missionName(a.storeParent(), path)
 	if err != nil {
@@ -97,15 +113,19 @@ func (a *app) against(rec *recording, path string, c *replay.Config) (done func(
 func (a *app) replayed(rec *recording, calls int64, err error) error {
 	note := divergenceFile(rec)
 	d, diverged := errors.AsType[*replay.Divergence](err)
+	out := a.stdout
+	if rec.ofProgram() {
+		out = a.stderr
+	}
 	switch {
 	case diverged:
 		var b bytes.Buffer
 		report.Divergence(&b, d, rec.run.Records, rec.docs)
-		if _, err := a.stdout.Write(b.Bytes()); err != nil {
+		if _, err := out.Write(b.Bytes()); err != nil {
 			return err
 		}
 		cause := report.Cause(d, rec.run.Records, rec.docs)
-		fmt.Fprintf(a.stdout, "diverged at record %d: %s\n", d.N, cause)
+		fmt.Fprintf(out, "diverged at record %d: %s\n", d.N, cause)
 		b.WriteString("cause: " + cause + "\n")
 		if err := durable.MkdirAll(filepath.Dir(note), 0o755); err != nil {
 			return err
@@ -121,7 +141,7 @@ func (a *app) replayed(rec *recording, calls int64, err error) error {
 	if err := os.Remove(note); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	fmt.Fprintf(a.stdout, "identical: %s, %s answered from the record, 0 sent, root %s\n",
+	fmt.Fprintf(out, "identical: %s, %s answered from the record, 0 sent, root %s\n",
 		report.Count(len(rec.run.Records), "record"), report.Count(int(calls), "call"), rec.run.Seal.Root)
 	a.next("coo explain %s", rec.name())
 	return nil

@@ -14,6 +14,7 @@ import (
 
 	"github.com/coo-runtime/coo/internal/canon"
 	"github.com/coo-runtime/coo/internal/digest"
+	"github.com/coo-runtime/coo/internal/durable"
 	"github.com/coo-runtime/coo/internal/flight"
 	"github.com/coo-runtime/coo/internal/freeze"
 	"github.com/coo-runtime/coo/internal/mission"
@@ -33,17 +34,18 @@ type runFlags struct {
 	name       string
 	resolve    []string
 	upstreamCA string
-	json       bool
+	json       string // "-" is stdout
 	eject      string
 	workspace  string
 	anyway     bool // --allow-unsnapshotted
+	programFlags
 }
 
 func (a *app) runCommand() *cobra.Command {
 	var f runFlags
 	cmd := &cobra.Command{
-		Use:   "run MISSION.star | demo",
-		Short: "Run a mission, freeze its calls, record each step",
+		Use:   "run MISSION.star | demo | -- CMD ARG...",
+		Short: "Run a mission or a program, freeze its calls, record each step",
 		Long: `Runs a mission and seals what came of it as a run of the store. Calls that were
 answered in an earlier run of the same mission are answered from there; others
 go out, and their answers are frozen. stdout is what main returned, as JSON.
@@ -51,13 +53,28 @@ go out, and their answers are frozen. stdout is what main returned, as JSON.
 What the mission wrote reaches the working directory when the mission ends
 well, all of it or nothing.
 
+After "--", runs any program as it is. Its traffic goes through coo, which
+answers it, freezes it and records it; its output and exit status are passed
+on. It sees placeholders in the place of credentials; coo puts the values in
+on the way out. "coo doctor" tells how well a program can be closed in here.
+
 "demo" is built in: it needs no key, no network and no configuration.`,
 		Example: `  coo run demo
   coo run summarise.star --arg topic=tides
   coo run summarise.star --calls=frozen          # in CI: no key, no network
-  coo run summarise.star --calls=live --json`,
-		Args: exactly(1, "a mission file, or demo"),
-		RunE: func(_ *cobra.Command, args []string) error {
+  coo run summarise.star --calls=live --json
+  coo run -- python agent.py
+  coo run --calls=frozen --from calls/ -- pytest`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if cmd.ArgsLenAtDash() == 0 {
+				return nil
+			}
+			return exactly(1, "a mission file, demo, or -- and a program")(cmd, args)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.ArgsLenAtDash() == 0 {
+				return a.runProgram(args, f)
+			}
 			if args[0] == demoName {
 				return a.runDemo(f)
 			}
@@ -78,7 +95,13 @@ well, all of it or nothing.
 	fl.StringVar(&f.upstreamCA, "upstream-ca", "", "trust the certificates in `FILE` (PEM) as well when calling out")
 	fl.StringVar(&f.workspace, "workspace", ".", "the `DIR` that the mission reads and writes")
 	fl.BoolVar(&f.anyway, "allow-unsnapshotted", false, "run although the workspace holds what a rollback could not put back")
-	fl.BoolVar(&f.json, "json", false, "print the run as one JSON object")
+	fl.StringVar(&f.json, "json", "", "print the run as one JSON object, or write it to `FILE`")
+	fl.Lookup("json").NoOptDefVal = "-"
+	fl.StringVar(&f.isolation, "isolation", "", "programs: require the isolation `LEVEL`: frozen or proxied (default: the best there is)")
+	fl.StringArrayVar(&f.allow, "allow", nil, "programs: reach the service `HOST:PORT` on this machine or network, through coo; repeatable")
+	fl.StringArrayVar(&f.env, "env", nil, "programs: record the variable `NAME` too; repeatable")
+	fl.StringVar(&f.stdin, "stdin", "", "programs: read standard input from `FILE` (- is coo's own)")
+	fl.StringArrayVar(&f.ignore, "ignore", nil, "programs: leave `/JSON/POINTER or header:NAME` out of the identity of calls; repeatable")
 	fl.StringVar(&f.eject, "eject", "", "demo: write the mission and its frozen calls to `DIR` instead of running it")
 	return cmd
 }
@@ -255,12 +278,21 @@ func (a *app) perform(st *store.Store, name string, program *mission.Program, so
 		return err
 	}
 	defer answers.Close()
+	var programs *run.Programs
+	var attach []any
+	if program.Execs() {
+		attach = []any{run.Place{T: "place", Workspace: dir.Path()}}
+		if programs, err = a.programs(f, names, answers, sources); err != nil {
+			return err
+		}
+		programs.Content = st.Get
+	}
 	clock, err := clockOf(f.calls, s, sources)
 	if err != nil {
 		return err
 	}
 	o, err := run.Do(a.ctx, run.Config{
-		Store: st, Name: name, Program: program, Dir: dir,
+		Store: st, Name: name, Program: program, Programs: programs, Attach: attach, Dir: dir,
 		Args: s.args, Seed: s.seed, Pinned: s.pinned,
 		Answers: answers, Clock: clock, Secrets: known, Know: know,
 		Print:    func(text string) { fmt.Fprintln(a.stderr, visible(text)) },
@@ -277,11 +309,17 @@ func (a *app) perform(st *store.Store, name string, program *mission.Program, so
 	return a.ended(o, program, name, f)
 }
 
-func answerer(f runFlags, s settings, secrets []string, sources []*freeze.Source) (freeze.Answerer, func(string) error, error) {
+// answers are those of a mission's calls and of a program's.
+type answers interface {
+	freeze.Answerer
+	freeze.Streamer
+}
+
+func answerer(f runFlags, s settings, secrets []string, sources []*freeze.Source) (answers, func(string) error, error) {
 	if f.calls == "frozen" {
 		return freeze.NewFrozen(sources...), func(string) error { return nil }, nil
 	}
-	live := freeze.NewLive(freeze.LiveOptions{Resolve: s.resolve, RootCAs: s.roots, Secret: os.LookupEnv})
+	live := freeze.NewLive(freeze.LiveOptions{Resolve: s.resolve, RootCAs: s.roots, Secret: lookupSecret})
 	if err := live.Know(secrets...); err != nil {
 		return nil, nil, err
 	}
@@ -338,8 +376,8 @@ func (a *app) incomplete(err error) error {
 
 // ended tells of a sealed run.
 func (a *app) ended(o *run.Outcome, program *mission.Program, name string, f runFlags) error {
-	if f.json {
-		if err := a.printRun(o, name); err != nil {
+	if f.json != "" {
+		if err := a.printRun(o, name, f.json); err != nil {
 			return err
 		}
 	} else if o.Result != nil {
@@ -395,7 +433,7 @@ type runJSON struct {
 	Outputs []flight.Output `json:"outputs"`
 }
 
-func (a *app) printRun(o *run.Outcome, name string) error {
+func (a *app) printRun(o *run.Outcome, name, file string) error {
 	b, err := canon.Marshal(runJSON{
 		Run: o.ID, Name: name, Outcome: o.End.Outcome, Error: o.End.Error,
 		Result: o.End.Result, Calls: o.Calls, Outputs: o.Performance.Seal.Outputs,
@@ -410,6 +448,12 @@ func (a *app) printRun(o *run.Outcome, name string) error {
 	// The value itself may hold floats, which canon does not write.
 	b = append(b[:len(b)-1], `,"value":`...)
 	b = append(append(b, value...), "}\n"...)
+	if file != "-" {
+		if err := durable.WriteFile(file, b, 0o644); err != nil {
+			return fmt.Errorf("--json=%s: %w", file, unwrapPath(err))
+		}
+		return nil
+	}
 	_, err = a.stdout.Write(b)
 	return err
 }

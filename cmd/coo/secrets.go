@@ -36,6 +36,13 @@ func knownSecrets() ([]string, *wire.Secrets, error) {
 	return names, s, err
 }
 
+// lookupSecret returns the value of a secret that a call needs. A variable
+// that is set to nothing is none.
+func lookupSecret(name string) (string, bool) {
+	v := os.Getenv(name)
+	return v, v != ""
+}
+
 // secretName reports whether a variable's name says that it holds a
 // credential.
 func secretName(name string) bool {

@@ -116,8 +116,10 @@ func (k bedrock) plain(a *ask, y *reply) []byte {
 		}})
 	}
 	return encode(object{
-		"metrics", object{"latencyMs", between(100, 900)},
-		"output", object{"message", object{"content", content, "role", "assistant"}},
+		"metrics",
+		object{"latencyMs", between(100, 900)},
+		"output",
+		object{"message", object{"content", content, "role", "assistant"}},
 		"stopReason", messages{}.stopReason(y), "usage", k.usage(y),
 	})
 }

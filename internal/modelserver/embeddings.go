@@ -80,7 +80,8 @@ func (embeddings) plain(a *ask, y *reply) []byte {
 	}
 	return encode(object{
 		"object", "list", "data", data, "model", a.model,
-		"usage", object{"prompt_tokens", y.in, "total_tokens", y.in},
+		"usage",
+		object{"prompt_tokens", y.in, "total_tokens", y.in},
 	})
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/coo-runtime/coo/internal/flight"
 	"github.com/coo-runtime/coo/internal/freeze"
 	"github.com/coo-runtime/coo/internal/mission"
+	performing "github.com/coo-runtime/coo/internal/program"
 	"github.com/coo-runtime/coo/internal/run"
 	"github.com/coo-runtime/coo/internal/wire"
 )
@@ -28,10 +29,16 @@ type Config struct {
 	Source *freeze.Source // the same run, as a source of frozen answers
 	Blob   func(digest.Digest) ([]byte, error)
 
-	Against  *mission.Program    // today's source; nil: the recorded one
+	Against *mission.Program // today's source; nil: the recorded one
+	// Programs is what programs are performed with, but for what the record
+	// says: rules and frozen answers. nil: a run that started one is refused.
+	Programs *run.Programs
 	Inputs   run.Inputs          // today's workspace; nil: the recorded inputs
 	Print    func(string)        // what the mission prints; may be nil
 	Observed func(flight.Record) // called with each record found identical; may be nil
+	// Performed is called with what was performed, when it came to its end;
+	// may be nil.
+	Performed func(*run.Performance)
 }
 
 // A NotReplayableError says why a run cannot be replayed by this coo.
@@ -42,19 +49,22 @@ func (e *NotReplayableError) Error() string { return e.Why }
 // Do replays a run. A replay that differs ends with a [*Divergence]; any
 // other error means that it could not be performed.
 func Do(ctx context.Context, c Config) error {
-	open, err := opening(c.Run)
+	open, err := opening(c.Run, c.Programs)
 	if err != nil {
 		return err
 	}
-	rules, err := recordedRules(open, c.Blob)
+	rules, programRules, err := recordedRules(open, c.Blob)
 	if err != nil {
 		return err
 	}
-	program := c.Against
-	if program == nil {
-		if program, err = recordedProgram(open, c.Blob); err != nil {
-			return err
-		}
+	program, command := c.Against, (*run.Command)(nil)
+	if open.Mission.Kind == "program" {
+		command, err = RecordedCommand(c.Run.Records, c.Blob)
+	} else if program == nil {
+		program, err = recordedProgram(open, c.Blob)
+	}
+	if err != nil {
+		return err
 	}
 	inputs := c.Inputs
 	if inputs == nil {
@@ -64,18 +74,30 @@ func Do(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
+	programs := c.Programs
 	rec := &comparer{lines: c.Run.Lines, records: c.Run.Records, fresh: map[digest.Digest][]byte{}, observed: c.Observed}
-	if c.Against != nil {
+	switch {
+	case c.Against != nil:
 		rec.relaxed = forgiveSource
+	case c.Inputs != nil && programs != nil:
+		rec.relaxed = forgiveWorkspace
 	}
 	answers := freeze.NewFrozen(c.Source)
 	defer answers.Close()
+	if programs != nil {
+		p := *programs
+		p.Rules, p.Answers, p.Positions, p.Patience = programRules, answers, answers.Positions, performing.ReplayPatience
+		programs = &p
+	}
 	show := c.Print
 	if show == nil {
 		show = func(string) {}
 	}
 	p, err := run.Perform(ctx, run.Setting{
 		Program:  program,
+		Command:  command,
+		Name:     open.Mission.Main,
+		Programs: programs,
 		Args:     open.Args,
 		Seed:     open.Seed,
 		Pinned:   open.Clock,
@@ -90,6 +112,9 @@ func Do(ctx context.Context, c Config) error {
 	})
 	if err == nil {
 		err = rec.finish(p.Seal)
+	}
+	if p != nil && c.Performed != nil {
+		c.Performed(p)
 	}
 	return divergence(rec, err)
 }
@@ -138,7 +163,23 @@ func forgiveSource(recorded, replayed flight.Record) {
 	}
 }
 
-func opening(r *flight.Run) (*flight.Open, error) {
+// forgiveWorkspace makes the replayed record agree with the recorded one in
+// what necessarily differs when programs work in another directory: the trees
+// they find. What they do there is compared.
+func forgiveWorkspace(recorded, replayed flight.Record) {
+	switch replayed := replayed.(type) {
+	case *flight.Call:
+		if was, ok := recorded.(*flight.Call); ok && replayed.Kind == "exec" && was.Kind == "exec" {
+			replayed.Req = was.Req
+		}
+	case *flight.Seal:
+		if was, ok := recorded.(*flight.Seal); ok {
+			replayed.Before, replayed.After = was.Before, was.After
+		}
+	}
+}
+
+func opening(r *flight.Run, programs *run.Programs) (*flight.Open, error) {
 	open, ok := r.Records[0].(*flight.Open)
 	if !ok {
 		return nil, fmt.Errorf("record 0: a run begins with an open record")
@@ -146,23 +187,71 @@ func opening(r *flight.Run) (*flight.Open, error) {
 	switch {
 	case open.Epoch != flight.Epoch:
 		return nil, &NotReplayableError{fmt.Sprintf("the run was made by engine epoch %d; this coo replays epoch %d", open.Epoch, flight.Epoch)}
-	case open.Level != "script" || open.Mission.Kind != "script":
-		return nil, &NotReplayableError{fmt.Sprintf("the run was made at isolation level %q; this coo replays missions of level script", open.Level)}
-	case open.Limits != mission.Limits:
+	case open.Level == "script":
+	case programs == nil || string(programs.Level) != open.Level:
+		return nil, &NotReplayableError{fmt.Sprintf("the run was made at isolation level %q, which is not to be had here: coo doctor says why", open.Level)}
+	}
+	if open.Limits != mission.Limits {
 		return nil, &NotReplayableError{fmt.Sprintf("the run was made under the limits %q; this coo has %s", open.Limits, mission.Limits)}
 	}
 	return open, nil
 }
 
-func recordedRules(open *flight.Open, blob func(digest.Digest) ([]byte, error)) (*wire.Rules, error) {
-	if len(open.Rules) != 1 {
-		return nil, &NotReplayableError{fmt.Sprintf("the run was made under %d sets of identity rules; this coo has one", len(open.Rules))}
+// recordedRules returns the identity rules of a mission's calls, and those of
+// its programs' calls.
+func recordedRules(open *flight.Open, blob func(digest.Digest) ([]byte, error)) (rules, programs *wire.Rules, err error) {
+	if open.Level == "script" && len(open.Rules) != 1 {
+		return nil, nil, &NotReplayableError{fmt.Sprintf("the run was made under %d sets of identity rules; this coo has one", len(open.Rules))}
 	}
-	b, err := blob(open.Rules[0].SHA256)
+	for i, named := range open.Rules {
+		b, err := blob(named.SHA256)
+		if err != nil {
+			return nil, nil, err
+		}
+		r, err := wire.ParseRules(b)
+		if err != nil {
+			return nil, nil, err
+		}
+		if i == 0 && open.Mission.Kind == "script" {
+			rules = r
+			continue
+		}
+		switch {
+		case programs == nil:
+			programs = r
+		case len(programs.Sets()) == 1:
+			programs = programs.With(r)
+		default:
+			return nil, nil, &NotReplayableError{fmt.Sprintf("the run was made under %d sets of identity rules; this coo has at most three", len(open.Rules))}
+		}
+	}
+	return rules, programs, nil
+}
+
+// RecordedCommand returns the program that a run of one consists of.
+func RecordedCommand(records []flight.Record, blob func(digest.Digest) ([]byte, error)) (*run.Command, error) {
+	if len(records) < 2 {
+		return nil, errors.New("the run has no program")
+	}
+	call, ok := records[1].(*flight.Call)
+	if !ok || call.Kind != "exec" {
+		return nil, errors.New("record 1: the call of the run's program belongs here")
+	}
+	doc, err := blob(digest.Digest(call.Req))
 	if err != nil {
 		return nil, err
 	}
-	return wire.ParseRules(b)
+	e, err := wire.ParseExec(doc)
+	if err != nil {
+		return nil, err
+	}
+	c := &run.Command{Argv: e.Argv, Env: e.Env}
+	if e.Stdin != nil {
+		if c.Stdin, err = blob(*e.Stdin); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
 }
 
 func recordedProgram(open *flight.Open, blob func(digest.Digest) ([]byte, error)) (*mission.Program, error) {

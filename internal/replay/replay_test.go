@@ -166,7 +166,7 @@ func TestReplayPerformsOnlyWhatItKnows(t *testing.T) {
 		want   string
 	}{
 		{func(o *flight.Open) { o.Epoch = 2 }, "the run was made by engine epoch 2; this coo replays epoch 1"},
-		{func(o *flight.Open) { o.Level = "frozen" }, `the run was made at isolation level "frozen"; this coo replays missions of level script`},
+		{func(o *flight.Open) { o.Level = "frozen" }, `the run was made at isolation level "frozen", which is not to be had here: coo doctor says why`},
 		{func(o *flight.Open) { o.Limits = "limits/2" }, `the run was made under the limits "limits/2"; this coo has limits/1`},
 		{func(o *flight.Open) { o.Rules = append(o.Rules, o.Rules[0]) }, "the run was made under 2 sets of identity rules; this coo has one"},
 	} {

@@ -62,6 +62,11 @@ func (c *checkpoints) at(at string, n int64, files *workspace.Overlay) error {
 	if err != nil {
 		return err
 	}
+	return c.attach(at, n, tree)
+}
+
+// attach attaches a state of the workspace that is in the store.
+func (c *checkpoints) attach(at string, n int64, tree digest.Digest) error {
 	return c.rec.Attach(Tree{T: "tree", At: at, N: n, Tree: tree})
 }
 

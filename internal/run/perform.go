@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 
@@ -15,7 +16,10 @@ import (
 // A Setting is everything a mission is performed with. [Do] fills it from
 // the present and a replay from a record; [Perform] does the same with both.
 type Setting struct {
-	Program  *mission.Program
+	Program  *mission.Program // nil: Command is performed instead
+	Command  *Command
+	Name     string    // of the command
+	Programs *Programs // what programs are performed with; nil when there are none
 	Args     map[string]string
 	Seed     string
 	Pinned   *string // start of the clock, RFC 3339, when pinned
@@ -35,12 +39,14 @@ type Setting struct {
 
 // A Performance is what came of performing a mission to its end.
 type Performance struct {
-	Seal   flight.SealFields
-	End    *flight.End        // how it ended
-	Result []byte             // canonical JSON; nil when the mission returned None
-	Files  *workspace.Overlay // what it leaves behind; nil when it failed
-	Calls  int
-	Sent   int // of these, answered from outside
+	Seal    flight.SealFields
+	End     *flight.End        // how it ended
+	Result  []byte             // canonical JSON; nil when the mission returned None
+	Files   *workspace.Overlay // what it leaves behind; nil when it failed
+	Calls   int
+	Sent    int          // of these, answered from outside
+	Refused int          // connections of programs that could not be served
+	Exit    *flight.Exit // of the command, when one was performed
 }
 
 // Perform performs a mission and records all of it but the seal. An error
@@ -49,12 +55,19 @@ type Performance struct {
 func Perform(ctx context.Context, s Setting) (*Performance, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	w := newWorld(ctx, s)
+	if s.Program == nil {
+		if err := w.open(s); err != nil {
+			return nil, unwrapFatal(err)
+		}
+		p, err := w.command(*s.Command)
+		return p, unwrapFatal(err)
+	}
 	defer watchMemory(s.Memory, func(err error) {
 		s.Program.Stop(err)
 		cancel(err)
 	})()
 	defer context.AfterFunc(ctx, func() { s.Program.Stop(context.Cause(ctx)) })()
-	w := newWorld(ctx, s)
 	if err := w.open(s); err != nil {
 		return nil, err
 	}
@@ -80,6 +93,7 @@ func newWorld(ctx context.Context, s Setting) *world {
 		know:     s.Know,
 		print:    s.Print,
 		check:    s.Checkpoint,
+		programs: s.Programs,
 		due:      true,
 		branches: map[string]*branch{},
 		asked:    map[int64]string{},
@@ -104,13 +118,25 @@ func (w *world) open(s Setting) error {
 		Seed:   s.Seed,
 		Clock:  s.Pinned,
 	}
-	ruleSum, err := w.blob(s.Rules.Bytes)
-	if err != nil {
-		return err
+	var rules []*wire.Rules
+	if s.Program != nil {
+		rules = append(rules, s.Rules)
+		open.Mission = flight.Mission{Kind: "script", Main: s.Program.Main()}
+	} else {
+		open.Mission = flight.Mission{Kind: "program", Main: s.Name, Files: []flight.File{}}
 	}
-	open.Rules = []flight.Rule{{ID: s.Rules.ID, SHA256: ruleSum}}
-	open.Mission = flight.Mission{Kind: "script", Main: s.Program.Main()}
-	for _, f := range s.Program.Files() {
+	if s.Programs != nil {
+		open.Level = string(s.Programs.Level)
+		rules = append(rules, s.Programs.Rules.Sets()...)
+	}
+	for _, r := range rules {
+		d, err := w.blob(r.Bytes)
+		if err != nil {
+			return err
+		}
+		open.Rules = append(open.Rules, flight.Rule{ID: r.ID, SHA256: d})
+	}
+	for _, f := range s.files() {
 		if err := w.guard("the mission "+f.Path, f.Text); err != nil {
 			return err
 		}
@@ -125,7 +151,24 @@ func (w *world) open(s Setting) error {
 			return err
 		}
 	}
-	_, err = w.append("", open)
+	_, err := w.append("", open)
+	return err
+}
+
+// files returns the mission's sources.
+func (s *Setting) files() []mission.Source {
+	if s.Program == nil {
+		return nil
+	}
+	return s.Program.Files()
+}
+
+// unwrapFatal returns what ended a run, without the mark that kept a mission
+// from catching it.
+func unwrapFatal(err error) error {
+	if e, ok := errors.AsType[*mission.FatalError](err); ok {
+		return e.Err
+	}
 	return err
 }
 

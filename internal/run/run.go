@@ -16,6 +16,7 @@ import (
 	"github.com/coo-runtime/coo/internal/flight"
 	"github.com/coo-runtime/coo/internal/freeze"
 	"github.com/coo-runtime/coo/internal/mission"
+	"github.com/coo-runtime/coo/internal/sandbox"
 	"github.com/coo-runtime/coo/internal/snapshot"
 	"github.com/coo-runtime/coo/internal/store"
 	"github.com/coo-runtime/coo/internal/wire"
@@ -25,18 +26,23 @@ import (
 // A Config says what to run. All fields but Pinned, Secrets and Print are needed.
 type Config struct {
 	Store   *store.Store
-	Name    string // of the mission, for finding its runs again
-	Program *mission.Program
-	Dir     *workspace.Dir
-	Args    map[string]string
-	Seed    string
-	Pinned  *string
-	Answers freeze.Answerer
-	Clock   freeze.Clock
-	Secrets *wire.Secrets
-	Know    func(name string) error
-	Print   func(text string)
-	Facts   any // observed first: what is true of this execution
+	Name    string           // of the mission, for finding its runs again
+	Program *mission.Program // nil: Command is run
+	Command *Command
+	// Programs is what programs are performed with, but for its Ground and
+	// Kept, which follow from the rest; nil for a mission that runs none.
+	Programs *Programs
+	Attach   []any // of the programs: attachments
+	Dir      *workspace.Dir
+	Args     map[string]string
+	Seed     string
+	Pinned   *string
+	Answers  freeze.Answerer
+	Clock    freeze.Clock
+	Secrets  *wire.Secrets
+	Know     func(name string) error
+	Print    func(text string)
+	Facts    any // observed first: what is true of this execution
 
 	Snapshot           snapshot.Options // of the workspace, before the run
 	AllowUnsnapshotted bool             // go on where a snapshot cannot keep everything
@@ -105,8 +111,16 @@ func perform(ctx context.Context, c Config, rec *flight.Recorder, base digest.Di
 	if err := points.at(AtBaseline, 0, nil); err != nil {
 		return nil, err
 	}
+	for _, v := range c.Attach {
+		if err := rec.Attach(v); err != nil {
+			return nil, err
+		}
+	}
 	p, err := Perform(ctx, Setting{
 		Program:  c.Program,
+		Command:  c.Command,
+		Name:     c.Name,
+		Programs: c.programs(base, points),
 		Args:     c.Args,
 		Seed:     c.Seed,
 		Pinned:   c.Pinned,
@@ -126,8 +140,10 @@ func perform(ctx context.Context, c Config, rec *flight.Recorder, base digest.Di
 	if err != nil {
 		return nil, err
 	}
-	if err := points.at(AtFinal, 0, p.Files); err != nil {
-		return nil, err
+	if c.Program != nil {
+		if err := points.at(AtFinal, 0, p.Files); err != nil {
+			return nil, err
+		}
 	}
 	var intent *pending
 	if p.Files != nil {
@@ -148,4 +164,27 @@ func perform(ctx context.Context, c Config, rec *flight.Recorder, base digest.Di
 		return nil, err
 	}
 	return &Outcome{Performance: p, Sealed: sealed, Applied: intent.apply()}, nil
+}
+
+// programs returns what programs are performed with: a run's own program
+// works in the workspace, one of a mission in a copy, from which what it wrote
+// becomes part of what the mission wrote.
+func (c Config) programs(base digest.Digest, points *checkpoints) *Programs {
+	if c.Programs == nil {
+		return nil
+	}
+	p := *c.Programs
+	if c.Program == nil {
+		p.Ground = InPlace{Store: c.Store, Dir: c.Dir.Path(), Base: base, Options: c.Snapshot}
+		p.Kept = func(_ int64, _, after digest.Digest) error { return points.attach(AtFinal, 0, after) }
+		return &p
+	}
+	p.Ground = Scratch{Store: c.Store, Base: base, Dir: c.Dir.Path(), Bind: p.Level == sandbox.Frozen, Options: c.Snapshot}
+	p.Kept = func(call int64, before, after digest.Digest) error {
+		if err := points.attach(AtExec, call, before); err != nil {
+			return err
+		}
+		return points.attach(AtExit, call, after)
+	}
+	return &p
 }

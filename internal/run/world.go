@@ -69,6 +69,9 @@ type world struct {
 	recorded int64 // bytes of contents named so far
 	calls    int
 	sent     int // of these, answered from outside
+	refused  int // connections of programs that could not be served
+	programs *Programs
+	execs    int // programs of the mission so far
 }
 
 // A branch is where one line of the mission stands.

@@ -203,12 +203,13 @@ func ParseDoc(doc []byte) (*DocInfo, error) {
 
 // normalURL reports whether NormalURL leaves url as it is, secrets in it or not.
 func normalURL(url string) bool {
-	t, err := NormalURL(ParseText(url, placeholders(url)))
+	t, err := NormalURL(ParseText(url, Named(url)))
 	return err == nil && t.String() == url
 }
 
-// placeholders returns the names of all secrets that stand in s by name.
-func placeholders(s string) []string {
+// Named returns the names of all secrets that stand in s by name, as
+// "<secret NAME>".
+func Named(s string) []string {
 	var names []string
 	for _, rest := range strings.Split(s, "<secret ")[1:] {
 		if name, _, ok := strings.Cut(rest, ">"); ok && CheckSecretName(name) == nil {

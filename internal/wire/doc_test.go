@@ -235,9 +235,9 @@ func TestParseDocRefuses(t *testing.T) {
 
 // request writes the request that info tells, its body given.
 func (d *DocInfo) request(body []byte) *Request {
-	r := &Request{Method: d.Method, URL: ParseText(d.URL, placeholders(d.URL))}
+	r := &Request{Method: d.Method, URL: ParseText(d.URL, Named(d.URL))}
 	for _, h := range d.Headers {
-		r.Headers = append(r.Headers, Field{h[0], ParseText(h[1], placeholders(h[1]))})
+		r.Headers = append(r.Headers, Field{h[0], ParseText(h[1], Named(h[1]))})
 	}
 	if d.BodyKind != "" {
 		r.Body = Lit(string(body))

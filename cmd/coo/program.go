@@ -1,0 +1,499 @@
+package main
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/coo-runtime/coo/internal/canon"
+	"github.com/coo-runtime/coo/internal/digest"
+	"github.com/coo-runtime/coo/internal/durable"
+	"github.com/coo-runtime/coo/internal/flight"
+	"github.com/coo-runtime/coo/internal/freeze"
+	"github.com/coo-runtime/coo/internal/program"
+	"github.com/coo-runtime/coo/internal/replay"
+	"github.com/coo-runtime/coo/internal/report"
+	"github.com/coo-runtime/coo/internal/run"
+	"github.com/coo-runtime/coo/internal/sandbox"
+	"github.com/coo-runtime/coo/internal/snapshot"
+	"github.com/coo-runtime/coo/internal/store"
+	"github.com/coo-runtime/coo/internal/wire"
+	"github.com/coo-runtime/coo/internal/workspace"
+)
+
+// programFlags are the flags of coo run that are about programs: the run's
+// own, and those that a mission starts.
+type programFlags struct {
+	isolation string
+	allow     []string
+	env       []string
+	stdin     string
+	ignore    []string
+}
+
+// programOnly refuses flags that say nothing about a program.
+func (f *runFlags) programOnly() error {
+	switch {
+	case len(f.args) > 0:
+		return usagef("--arg is for missions: give a program its arguments after --")
+	case f.seed != "0" || f.clock != "":
+		return usagef("--seed and --clock are for missions: at this isolation level a program has its own")
+	case f.eject != "":
+		return usagef("--eject goes with coo run demo")
+	case f.json == "-":
+		return usagef("--json: stdout is the program's: give a file, --json=FILE")
+	}
+	return nil
+}
+
+// runProgram performs coo run -- CMD ARG….
+func (a *app) runProgram(argv []string, f runFlags) error {
+	if len(argv) == 0 {
+		return usagef("nothing after --: give a program and its arguments")
+	}
+	if err := f.programOnly(); err != nil {
+		return err
+	}
+	if f.calls == "" {
+		f.calls = "fill"
+	}
+	s, err := f.parse()
+	if err != nil {
+		return err
+	}
+	name := f.name
+	if name == "" {
+		name = strings.Join(argv, " ")
+	}
+	if name == demoName {
+		return usagef("the name %q is the built-in demo's: give another with --name", demoName)
+	}
+	input, err := a.programStdin(f.stdin)
+	if err != nil {
+		return err
+	}
+	st, err := a.openOrInitStore()
+	if err != nil {
+		return err
+	}
+	sources, err := a.sources(st, name, f)
+	if err != nil {
+		return err
+	}
+	dir, err := workspace.OpenDir(f.workspace)
+	if err != nil {
+		return usagef("--workspace %q: %v", f.workspace, unwrapPath(err))
+	}
+	defer dir.Close()
+	names, known, err := knownSecrets()
+	if err != nil {
+		return err
+	}
+	answers, _, err := answerer(f, s, names, sources)
+	if err != nil {
+		return err
+	}
+	defer answers.Close()
+	programs, err := a.programs(f, names, answers, sources)
+	if err != nil {
+		return err
+	}
+	command := &run.Command{Argv: argv, Env: programs.Base(0), Stdin: input}
+	attach, err := attachments(dir.Path(), argv)
+	if err != nil {
+		return err
+	}
+	o, err := run.Do(a.ctx, run.Config{
+		Store: st, Name: name, Command: command, Programs: programs, Attach: attach, Dir: dir,
+		Args: map[string]string{}, Seed: "0",
+		Answers: answers, Clock: freeze.LiveClock(), Secrets: known,
+		Know:     func(string) error { return nil },
+		Print:    func(string) {},
+		Facts:    facts(st.Place(dir.Path()), f.calls),
+		Snapshot: snapshotOptions(names, known), AllowUnsnapshotted: f.anyway,
+	})
+	if is[*run.IncompleteError](err) {
+		return a.incomplete(err)
+	}
+	if err != nil {
+		return err
+	}
+	return a.programEnded(o, name, f)
+}
+
+// programStdin reads what the program is to read. What is not a terminal is
+// read to its end before the program starts, for it is part of what
+// identifies the run.
+func (a *app) programStdin(flag string) ([]byte, error) {
+	const limit = 64 << 20
+	var from io.Reader = os.Stdin
+	switch flag {
+	case "":
+		fi, err := os.Stdin.Stat()
+		if err != nil || fi.Mode()&os.ModeCharDevice != 0 {
+			return nil, nil
+		}
+		if fi.Mode()&(os.ModeNamedPipe|os.ModeSocket) != 0 {
+			defer time.AfterFunc(2*time.Second, func() {
+				a.say("reading standard input to its end (--stdin %s gives the program none)", os.DevNull)
+			}).Stop()
+		}
+	case "-":
+	default:
+		file, err := os.Open(flag)
+		if err != nil {
+			return nil, usagef("--stdin %q: %v", flag, unwrapPath(err))
+		}
+		defer file.Close()
+		from = file
+	}
+	b, err := io.ReadAll(io.LimitReader(from, limit+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("standard input: %w", unwrapPath(err))
+	case len(b) > limit:
+		return nil, usagef("standard input: more than %s", report.Size(limit))
+	case len(b) == 0:
+		return nil, nil
+	}
+	return b, nil
+}
+
+// programs returns what programs are performed with in a run of today.
+func (a *app) programs(f runFlags, names []string, answers answers, sources []*freeze.Source) (*run.Programs, error) {
+	level, err := a.level(f.isolation)
+	if err != nil {
+		return nil, err
+	}
+	rules, err := programRules(f.ignore)
+	if err != nil {
+		return nil, err
+	}
+	var allow []sandbox.Endpoint
+	for _, service := range f.allow {
+		e, err := sandbox.ParseEndpoint(service)
+		if err != nil {
+			return nil, usagef("--allow %v", err)
+		}
+		allow = append(allow, e)
+	}
+	p := &run.Programs{
+		Level: level, Answers: answers, Patience: program.RunPatience,
+		Rules: rules, Allow: allow,
+		Stdout: a.stdout, Stderr: a.stderr, Note: func(text string) { a.say("%s", visible(text)) },
+	}
+	if ordered, ok := answers.(interface {
+		Positions(rank int, p int64) []int64
+	}); ok {
+		p.Positions = ordered.Positions
+	}
+	base, names, err := withPlaceholders(os.Environ(), names, sources)
+	if err != nil {
+		return nil, err
+	}
+	p.Secrets = names
+	environ := sandbox.Environ(base, names, f.env)
+	p.Base = func(int) [][2]string { return environ.Recorded }
+	p.Environ = func(vars [][2]string) []string {
+		set := sandbox.Restore(vars, names)
+		env := slices.DeleteFunc(slices.Clone(environ.Env), func(kv string) bool {
+			name, _, _ := strings.Cut(kv, "=")
+			return slices.ContainsFunc(set, func(s string) bool { return strings.HasPrefix(s, name+"=") })
+		})
+		return append(env, set...)
+	}
+	return p, nil
+}
+
+// withPlaceholders returns an environment in which the secrets that the
+// newest source asked with are set, and their names besides those that are
+// known: where the keys are not, a program asks with placeholders as before.
+func withPlaceholders(env, names []string, sources []*freeze.Source) ([]string, []string, error) {
+	if len(sources) == 0 {
+		return env, names, nil
+	}
+	asked, err := sources[0].Secrets()
+	if err != nil {
+		return nil, nil, err
+	}
+	names = slices.Clone(names)
+	for _, name := range asked {
+		if slices.Contains(names, name) {
+			continue
+		}
+		names = append(names, name)
+		env = slices.DeleteFunc(slices.Clone(env), func(kv string) bool { return strings.HasPrefix(kv, name+"=") })
+		env = append(env, name+"="+wire.Placeholder(name))
+	}
+	slices.Sort(names)
+	return env, names, nil
+}
+
+// programRules returns the identity rules of a program's calls: coo's own,
+// and those that --ignore adds.
+func programRules(ignore []string) (*wire.Rules, error) {
+	var list []wire.Ignore
+	for _, s := range ignore {
+		ig, err := wire.ParseIgnore(s)
+		if err != nil {
+			return nil, usagef("--ignore %q: %v", s, err)
+		}
+		list = append(list, ig)
+	}
+	user, err := wire.UserRules(list)
+	if err != nil {
+		return nil, usagef("--ignore: %v", err)
+	}
+	if user == nil {
+		return wire.ProgramRules(), nil
+	}
+	return wire.ProgramRules().With(user), nil
+}
+
+// level chooses the isolation level: the one that is wanted, or the best that
+// is to be had.
+func (a *app) level(want string) (sandbox.Level, error) {
+	switch want {
+	case "", "frozen", "proxied":
+	case "deterministic":
+		return "", withStatus(exitPolicy, errors.New("isolation deterministic: not in this version: frozen is the strictest"))
+	default:
+		return "", usagef("--isolation=%s: give frozen or proxied", want)
+	}
+	var why []string
+	for _, finding := range sandbox.Probe() {
+		switch {
+		case want != "" && string(finding.Level) != want:
+		case finding.OK:
+			if len(why) > 0 {
+				a.say("isolation %s, because %s", finding.Level, strings.Join(why, "; "))
+			}
+			return finding.Level, nil
+		default:
+			why = append(why, fmt.Sprintf("%s is not to be had: %s", finding.Level, finding.Why))
+		}
+	}
+	return "", withStatus(exitPolicy, fmt.Errorf("isolation: %s: coo doctor says more", strings.Join(why, "; ")))
+}
+
+// attachments describe a program's surroundings beside its identity. A
+// program that is not there is an error, before anything runs.
+func attachments(workspace string, argv []string) ([]any, error) {
+	exe, err := sandbox.Resolve(argv[0], workspace, os.Environ())
+	if err != nil {
+		return nil, withStatus(exitUsage, err)
+	}
+	out := []any{run.Place{T: "place", Workspace: workspace}}
+	for _, path := range []string{exe.Real, exe.Interpreter} {
+		if path == "" {
+			continue
+		}
+		d, err := digestFile(path)
+		if err != nil {
+			continue // what may be executed but not read is not described
+		}
+		out = append(out, run.Exe{T: "exe", Path: path, SHA256: d})
+	}
+	return out, nil
+}
+
+func digestFile(name string) (digest.Digest, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return digest.Digest{}, err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return digest.Digest{}, err
+	}
+	return digest.Digest(sum.Sum(nil)), nil
+}
+
+// programEnded tells of a sealed run of a program.
+func (a *app) programEnded(o *run.Outcome, name string, f runFlags) error {
+	if f.json != "" {
+		b, err := canon.Marshal(programJSON{
+			Run: o.ID, Name: name, Outcome: o.End.Outcome, Status: o.Exit.Status, Signal: o.Exit.Signal,
+			Calls: o.Calls, Stdout: o.Exit.Stdout, Stderr: o.Exit.Stderr, Outputs: o.Exit.Writes,
+		})
+		if err != nil {
+			return err
+		}
+		if err := durable.WriteFile(f.json, append(b, '\n'), 0o644); err != nil {
+			return fmt.Errorf("--json=%s: %w", f.json, unwrapPath(err))
+		}
+	}
+	outputs := "nothing written"
+	if n := len(o.Exit.Writes); n > 0 {
+		outputs = report.Count(n, "file") + " written"
+	}
+	a.say("run %s, execution #%d: %s (%d sent, %d frozen), %s", o.ID.Short(), o.N,
+		report.Count(o.Calls, "call"), o.Sent, o.Calls-o.Sent, outputs)
+	if o.Refused > 0 {
+		a.say("%s refused", report.Count(o.Refused, "connection"))
+	}
+	a.next("coo replay %s", o.ID.Short())
+	return a.programStatus(o.Exit)
+}
+
+// programStatus passes the program's status on. It is the last thing said.
+func (a *app) programStatus(x *flight.Exit) error {
+	status := x.Status
+	if status == 0 {
+		return nil
+	}
+	if x.Signal != "" {
+		a.say("program ended by %s", x.Signal)
+	} else {
+		a.say("program exited %d", x.Status)
+	}
+	return silently(int(status))
+}
+
+// A programJSON is what coo run --json=FILE writes of a program: facts of the
+// run, none of the execution.
+type programJSON struct {
+	Run     digest.Digest   `json:"run"`
+	Name    string          `json:"name"`
+	Outcome string          `json:"outcome"`
+	Status  int64           `json:"status"`
+	Signal  string          `json:"signal,omitempty"`
+	Calls   int             `json:"calls"`
+	Stdout  digest.Digest   `json:"stdout"`
+	Stderr  digest.Digest   `json:"stderr"`
+	Outputs []flight.Output `json:"outputs"`
+}
+
+// replayPrograms returns what the programs of a recorded run are performed
+// with again: its own environment and a copy of its workspace.
+func (a *app) replayPrograms(rec *recording) (*run.Programs, error) {
+	open, err := rec.open()
+	if err != nil || open.Level == "script" {
+		return nil, err
+	}
+	level, err := a.level(open.Level)
+	if err != nil {
+		return nil, err
+	}
+	base, place, err := rec.baseline()
+	if err != nil {
+		return nil, err
+	}
+	recorded, err := replayEnvirons(rec)
+	if err != nil {
+		return nil, err
+	}
+	secrets := secretNames(recorded)
+	return &run.Programs{
+		Level: level,
+		Ground: run.Scratch{
+			Store: rec.st, Base: base, Dir: place, Bind: level == sandbox.Frozen,
+		},
+		Secrets: secrets,
+		Stdout:  a.stdout, Stderr: a.stderr, Note: func(text string) { a.say("%s", visible(text)) },
+		Base: func(k int) [][2]string {
+			if k < len(recorded) {
+				return recorded[k]
+			}
+			return nil
+		},
+		Content: rec.st.Get,
+		Environ: func(vars [][2]string) []string { return sandbox.Restore(vars, secrets) },
+	}, nil
+}
+
+// ofProgram reports whether a run is that of a program, and not a mission's.
+func (r *recording) ofProgram() bool {
+	open, err := r.open()
+	return err == nil && open.Mission.Kind == "program"
+}
+
+// evidence tells what a replay's program tried to reach, and what it got.
+func (a *app) evidence(p *run.Performance) {
+	a.say("network: %s answered from the freeze, %d refused, 0 sent", report.Count(p.Calls, "call"), p.Refused)
+}
+
+// presentGround lets the programs of a replay work in a copy of today's
+// workspace.
+func (a *app) presentGround(rec *recording, dir *workspace.Dir, c *replay.Config) error {
+	names, known, err := knownSecrets()
+	if err != nil {
+		return err
+	}
+	options := snapshotOptions(names, known)
+	today, err := snapshot.Take(dir.Path(), rec.st, options)
+	if err != nil {
+		return err
+	}
+	c.Programs.Ground = run.Scratch{
+		Store: rec.st, Base: today.Tree, Dir: dir.Path(), Bind: c.Programs.Level == sandbox.Frozen, Options: options,
+	}
+	return nil
+}
+
+// baseline returns the workspace's tree before the run, and where that was.
+func (r *recording) baseline() (tree digest.Digest, place string, err error) {
+	executions, err := r.st.Executions()
+	if err != nil {
+		return tree, "", err
+	}
+	for _, e := range executions {
+		if e.Run != r.run.ID {
+			continue
+		}
+		values, err := r.st.Attachments(e)
+		if err != nil {
+			return tree, "", err
+		}
+		at, err := run.ParseAttachments(values)
+		if err != nil {
+			return tree, "", err
+		}
+		for _, t := range at.Trees {
+			if t.At == run.AtBaseline && len(at.Places) == 1 {
+				return t.Tree, at.Places[0].Workspace, nil
+			}
+		}
+	}
+	return tree, "", &store.DamageError{Path: r.handle.Dir, Record: -1, What: "no execution of the run has the workspace's baseline"}
+}
+
+// replayEnvirons returns the recorded variables of each program of a run, in
+// the order in which they were started.
+func replayEnvirons(rec *recording) ([][][2]string, error) {
+	var out [][][2]string
+	for _, r := range rec.run.Records {
+		call, ok := r.(*flight.Call)
+		if !ok || call.Kind != "exec" {
+			continue
+		}
+		doc, err := rec.run.Blob(digest.Digest(call.Req))
+		if err != nil {
+			return nil, err
+		}
+		e, err := wire.ParseExec(doc)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, e.Env)
+	}
+	return out, nil
+}
+
+// secretNames returns the names of the secrets in recorded variables.
+func secretNames(environs [][][2]string) []string {
+	var names []string
+	for _, vars := range environs {
+		for _, v := range vars {
+			names = append(names, wire.Named(v[1])...)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}

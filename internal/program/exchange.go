@@ -1,0 +1,318 @@
+package program
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/coo-runtime/coo/internal/digest"
+	"github.com/coo-runtime/coo/internal/flight"
+	"github.com/coo-runtime/coo/internal/freeze"
+	"github.com/coo-runtime/coo/internal/proxy"
+	"github.com/coo-runtime/coo/internal/wire"
+)
+
+// grace is how long the end of a live answer is waited for after the program
+// has left. Many clients leave when they have seen the last event of a
+// stream, an instant before the stream's end: that should be recorded as what
+// it is, and not depend on who was faster.
+const grace = time.Second
+
+type handler struct{ p *performance }
+
+// Serve answers one exchange of the program.
+func (h handler) Serve(x *proxy.Exchange) {
+	e := &exchange{p: h.p, x: x}
+	if err := e.perform(); err != nil {
+		h.p.fail(err)
+		x.Abort()
+	}
+}
+
+// An exchange is one call of the program and its answer on the way.
+type exchange struct {
+	p *performance
+	x *proxy.Exchange
+
+	doc   *wire.Doc
+	used  []string // rules that left something out of the identity
+	s     *freeze.Stream
+	call  int64 // number of its record; 0 before there is one
+	spool flight.Spool
+	small []byte // the body, while it is small
+	ans   wire.AnswerInfo
+}
+
+// perform makes one exchange. An error is about the run: the program is ended.
+func (e *exchange) perform() error {
+	p := e.p
+	p.gate.stir()
+	req, doc, used, err := wire.ProgramRequest(e.x.Method, e.x.URL, e.x.Header, e.x.Body, p.Placeholders, p.Rules)
+	if err != nil {
+		p.refused(proxy.Refusal{Target: e.x.URL, Why: err.Error()})
+		e.x.Abort()
+		return nil
+	}
+	e.doc, e.used = doc, used
+	if err := p.settle(); err != nil {
+		return err
+	}
+	// A live call is cancelled by the program's leaving, with grace; a frozen
+	// answer is recorded whole whether or not it is listened to.
+	ctx, cancel := context.WithCancel(p.ctx)
+	defer cancel()
+	if e.s, err = p.Answers.Stream(ctx, freeze.Call{N: p.next(), Doc: doc, Req: req}); err != nil {
+		return err
+	}
+	defer e.s.Close()
+	if e.s.Live {
+		p.gate.hurry()
+		defer context.AfterFunc(e.x.Context, func() { time.AfterFunc(grace, cancel) })()
+	}
+	status, headers, err := e.s.Head()
+	if err != nil {
+		return err
+	}
+	if status == 0 {
+		return e.end(nil)
+	}
+	if err := e.head(status, headers); err != nil {
+		return err
+	}
+	last, err := e.body()
+	if err != nil {
+		return err
+	}
+	return e.end(last)
+}
+
+// next numbers the exchanges, for messages.
+func (p *performance) next() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asked++
+	return p.asked
+}
+
+// settle makes durable what the program has been shown of live answers,
+// before it asks for something that may have effects.
+func (p *performance) settle() error {
+	if !p.shown.Swap(false) {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.Recorder.Flush()
+}
+
+// head records the call and the head of its answer, and releases that.
+func (e *exchange) head(status int, headers [][2]string) error {
+	e.ans.Status, e.ans.Headers = status, headers
+	place := e.s.Place
+	if err := e.p.gate.enter(e.p.ctx, place, place.Head); err != nil {
+		return err
+	}
+	err := e.p.record(func(r Recorder) error {
+		if err := e.recordCall(r); err != nil {
+			return err
+		}
+		doc, err := wire.EncodeHead(status, headers)
+		if err != nil {
+			return err
+		}
+		d, err := r.Blob(doc)
+		if err != nil {
+			return err
+		}
+		if _, err := r.Append(&flight.Head{Envelope: e.p.envelope(), Call: e.call, Head: d}); err != nil {
+			return err
+		}
+		if e.spool, err = r.Spool(strconv.FormatInt(e.call, 10)); err != nil {
+			return err
+		}
+		return r.Push()
+	})
+	if err != nil {
+		return err
+	}
+	e.p.gate.leave(place, place.Head)
+	e.p.shown.Store(e.s.Live || e.p.shown.Load())
+	e.left(e.x.Head(status, headers))
+	return nil
+}
+
+// recordCall records the request; it is called with the record held.
+func (e *exchange) recordCall(r Recorder) error {
+	if e.doc.Body != nil {
+		if _, err := r.Blob(e.doc.Body); err != nil {
+			return err
+		}
+	}
+	if _, err := r.Blob(e.doc.Bytes); err != nil {
+		return err
+	}
+	env := e.p.envelope()
+	env.P = e.p.Call
+	n, err := r.Append(&flight.Call{Envelope: env, Kind: "http", Req: e.doc.Key})
+	e.call = n
+	return err
+}
+
+// body passes the chunks on as they come. The last one of a frozen answer is
+// held back, to go with the answer's end.
+func (e *exchange) body() (last []byte, err error) {
+	e.ans.Lens = []int{}
+	for {
+		chunk, err := e.s.Next()
+		if err == io.EOF {
+			return last, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if last != nil {
+			e.left(e.x.Write(last))
+		}
+		if _, err := e.spool.Write(chunk); err != nil {
+			return nil, err
+		}
+		e.ans.Lens = append(e.ans.Lens, len(chunk))
+		e.ans.Size += int64(len(chunk))
+		if len(e.small) <= wire.MaxInline {
+			e.small = append(e.small, chunk...)
+		}
+		e.p.gate.stir()
+		if e.s.Live {
+			e.p.shown.Store(true)
+			e.left(e.x.Write(chunk))
+			continue
+		}
+		last = append(last[:0], chunk...)
+	}
+}
+
+// left looks at an error of giving the program its answer. That it has left
+// is no error: what it means for the record is decided where the answer ends.
+// Anything else is about the answer, which then ends too early for it, as it
+// did when it came.
+func (e *exchange) left(err error) {
+	if err != nil && !errors.Is(err, proxy.ErrLeft) {
+		e.x.Cut()
+	}
+}
+
+// end records the end of the answer and releases it, with the last chunk.
+func (e *exchange) end(last []byte) error {
+	e.ans.Error, e.ans.Trailers = e.s.End()
+	if e.ans.Error == "client" && !e.s.Live {
+		// When it was recorded the program left here. It will again.
+		if last != nil {
+			e.left(e.x.Write(last))
+			last = nil
+		}
+		select {
+		case <-e.x.Context.Done():
+		case <-time.After(e.p.Patience):
+		case <-e.p.ctx.Done():
+		}
+	}
+	if err := context.Cause(e.p.ctx); err != nil {
+		return err
+	}
+	return e.record(e.s.Place.Tail, last)
+}
+
+// record records the end of the answer and lets it out.
+func (e *exchange) record(at int64, last []byte) error {
+	p, place := e.p, e.s.Place
+	if e.spool != nil && e.ans.Size > wire.MaxInline {
+		if err := e.spool.Settle(); err != nil {
+			return err
+		}
+	}
+	if err := p.gate.enter(p.ctx, place, at); err != nil {
+		return err
+	}
+	err := p.record(func(r Recorder) error {
+		if e.call == 0 {
+			if err := e.recordCall(r); err != nil {
+				return err
+			}
+		}
+		ans, err := e.answer(r)
+		if err != nil {
+			return err
+		}
+		how := e.ans.Error
+		if how == "" {
+			how = "eof"
+		}
+		if _, err := r.Append(&flight.Tail{Envelope: e.p.envelope(), Call: e.call, How: how, Ans: ans}); err != nil {
+			return err
+		}
+		if err := r.Observe(e.observation()); err != nil {
+			return err
+		}
+		p.counts.Calls++
+		if !e.s.Live {
+			return nil
+		}
+		p.counts.Sent++
+		return r.Flush()
+	})
+	if err != nil {
+		return err
+	}
+	p.gate.leave(place, at)
+	if last != nil {
+		e.left(e.x.Write(last))
+	}
+	switch e.ans.Error {
+	case "":
+		e.left(e.x.End(e.ans.Trailers))
+	case "cut", "limit":
+		e.x.Cut()
+	default:
+		e.x.Abort()
+	}
+	return nil
+}
+
+// answer stores the body and the document of the answer. It is called with
+// the record held.
+func (e *exchange) answer(r Recorder) (digest.Answer, error) {
+	var none digest.Answer
+	switch {
+	case e.spool == nil: // there was no head
+	case e.ans.Size <= wire.MaxInline && utf8.Valid(e.small):
+		e.ans.Inline = e.small
+		e.spool.Discard()
+	default:
+		body, _, err := e.spool.Finish()
+		if err != nil {
+			return none, err
+		}
+		e.ans.Body = &body
+	}
+	doc, err := e.ans.Encode()
+	if err != nil {
+		return none, err
+	}
+	d, err := r.Blob(doc)
+	return digest.Answer(d), err
+}
+
+func (p *performance) envelope() flight.Envelope { return flight.Envelope{Branch: p.Branch} }
+
+// record calls f while no other exchange records.
+func (p *performance) record(f func(Recorder) error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.failed != nil {
+		return p.failed
+	}
+	return f(p.Recorder)
+}

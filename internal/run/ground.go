@@ -1,0 +1,182 @@
+package run
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/coo-runtime/coo/internal/digest"
+	"github.com/coo-runtime/coo/internal/snapshot"
+	"github.com/coo-runtime/coo/internal/store"
+	"github.com/coo-runtime/coo/internal/workspace"
+)
+
+// A Ground is where programs work.
+type Ground interface {
+	// Enter makes a directory hold what files show, and keeps its state. The
+	// directory is the program's alone until Leave.
+	Enter(files *workspace.Overlay) (*Site, error)
+}
+
+// A Site is a directory that a program works in.
+type Site struct {
+	Dir    string        // as the program sees it
+	Over   string        // what is shown there instead; "" is Dir itself
+	Keep   []string      // what of Dir is shown in Over too, read-only
+	Before digest.Digest // the tree that is there
+	objs   snapshot.Getter
+	after  func() (*snapshot.Snapshot, error)
+	leave  func() error
+}
+
+// After returns the tree that is there now.
+func (s *Site) After() (*snapshot.Snapshot, error) { return s.after() }
+
+// Leave gives the directory back.
+func (s *Site) Leave() error {
+	if s.leave == nil {
+		return nil
+	}
+	return s.leave()
+}
+
+// InPlace lets a program work in the workspace itself, as it would without
+// coo.
+type InPlace struct {
+	Store   *store.Store
+	Dir     string
+	Base    digest.Digest // its tree
+	Options snapshot.Options
+}
+
+// Enter implements [Ground]; there is nothing to show but the directory.
+func (g InPlace) Enter(*workspace.Overlay) (*Site, error) {
+	return &Site{
+		Dir: g.Dir, Before: g.Base, objs: g.Store,
+		after: func() (*snapshot.Snapshot, error) { return snapshot.Take(g.Dir, g.Store, g.Options) },
+	}, nil
+}
+
+// Scratch lets a program work in a copy of a recorded workspace, which is
+// removed afterwards.
+type Scratch struct {
+	Store *store.Store
+	Base  digest.Digest // the workspace's tree
+	// Dir is the directory that the copy is shown at. Where it cannot be
+	// shown there, because there is no such directory or because Bind is
+	// false, the program works in the copy where it lies.
+	Dir     string
+	Bind    bool
+	Options snapshot.Options
+}
+
+// Enter implements [Ground].
+func (g Scratch) Enter(files *workspace.Overlay) (*Site, error) {
+	tree := g.Base
+	if files != nil {
+		var err error
+		if err = g.settle(files); err != nil {
+			return nil, err
+		}
+		if tree, err = snapshot.Overlay(g.Store, g.Store, g.Base, editsOf(files)); err != nil {
+			return nil, err
+		}
+	}
+	temp, err := os.MkdirTemp("", "coo-")
+	if err != nil {
+		return nil, err
+	}
+	s := &Site{Before: tree, objs: g.Store, leave: func() error { return removeAll(temp) }}
+	copied := filepath.Join(temp, "workspace")
+	if err := snapshot.Restore(g.Store, tree, copied); err != nil {
+		s.Leave()
+		return nil, err
+	}
+	s.after = func() (*snapshot.Snapshot, error) {
+		o := g.Options
+		o.NoCache = true // what is scratch is not seen again
+		return snapshot.Take(copied, g.Store, o)
+	}
+	if err := g.show(s, copied); err != nil {
+		s.Leave()
+		return nil, err
+	}
+	return s, nil
+}
+
+// settle brings what the mission has written into the store: a copy is made
+// of what is there, not of what a journal holds.
+func (g Scratch) settle(files *workspace.Overlay) error {
+	batch, err := g.Store.NewBatch()
+	if err != nil {
+		return err
+	}
+	defer batch.Discard()
+	for _, c := range files.Changes() {
+		if c.SHA256 == nil {
+			continue
+		}
+		data, err := files.Read(c.Path)
+		if err != nil {
+			return err
+		}
+		if _, err := batch.Put(data); err != nil {
+			return err
+		}
+	}
+	return batch.Commit()
+}
+
+// show decides where the program sees the copy, and what of the original
+// beside it.
+func (g Scratch) show(s *Site, copied string) error {
+	fi, err := os.Stat(g.Dir)
+	if err != nil || !fi.IsDir() {
+		s.Dir = copied
+		return nil
+	}
+	all, err := snapshot.Outside(g.Dir)
+	if err != nil {
+		return err
+	}
+	keep := slices.DeleteFunc(all, func(path string) bool { return made(filepath.Base(path)) })
+	if g.Bind {
+		s.Dir, s.Over, s.Keep = g.Dir, copied, keep
+		return nil
+	}
+	s.Dir = copied
+	for _, path := range keep {
+		at := filepath.Join(copied, filepath.FromSlash(path))
+		if err := os.Symlink(filepath.Join(g.Dir, filepath.FromSlash(path)), at); err != nil {
+			return fmt.Errorf("scratch: %w", err)
+		}
+	}
+	return nil
+}
+
+// made reports whether a name outside of snapshots is one that a program
+// makes anew when it is not there, and wants to write to: caches. The store
+// is nobody's but coo's, and what .env files hold is not given to a replay.
+func made(name string) bool {
+	switch name {
+	case ".coo", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".tox":
+		return true
+	}
+	return strings.HasPrefix(name, ".env")
+}
+
+// removeAll removes a directory, also what a program made unwritable in it.
+func removeAll(dir string) error {
+	if os.RemoveAll(dir) == nil {
+		return nil
+	}
+	filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
+		if err == nil && e.IsDir() || err != nil {
+			os.Chmod(path, 0o700) // what cannot be changed is told by RemoveAll
+		}
+		return nil
+	})
+	return os.RemoveAll(dir)
+}
