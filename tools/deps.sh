@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the tests need beyond Go: python3 for the independent
-# verifier, strace for the durability proof, qemu-user-static for the other
-# architectures, a C compiler for the race detector, groff for the man pages.
+# verifier, curl and openssl as clients of the proxy, strace for the
+# durability proof, qemu-user-static for the other architectures, a C compiler
+# for the race detector, groff for the man pages.
 set -euo pipefail
 missing=()
 need() { command -v "$1" >/dev/null || missing+=("$2"); }
@@ -12,6 +13,8 @@ need qemu-aarch64-static qemu-user-static
 need qemu-s390x-static qemu-user-static
 need qemu-riscv64-static qemu-user-static
 need gcc gcc
+need curl curl
+need openssl openssl
 need unshare util-linux
 need groff groff-base
 need git git

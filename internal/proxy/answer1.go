@@ -1,7 +1,9 @@
 package proxy
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"net/textproto"
 	"strconv"
@@ -11,11 +13,13 @@ import (
 // goes in chunks; to a client of HTTP/1.0, whose protocol has none, it ends
 // with the connection.
 type answer1 struct {
+	ctx      context.Context // done when the client has left
 	p        *session
 	h        *head
 	bodyless bool
 	chunked  bool
 	last     bool // the connection ends with this answer
+	cutting  bool // and too early
 }
 
 func (a *answer1) head(status int, fields [][2]string, length int64, bodyless bool) error {
@@ -81,10 +85,16 @@ func (a *answer1) flush() error {
 
 func (a *answer1) abort() {
 	a.last = true
-	a.p.c.reset(a.p.s.patience.linger)
+	if tcp, ok := a.p.c.Conn.(*net.TCPConn); ok {
+		// How much of what was written arrives would else be a matter of
+		// luck.
+		drain(a.ctx, tcp)
+	}
+	a.p.c.reset()
 }
 
 func (a *answer1) cut() {
 	a.last = true
-	linger(a.p.c, a.p.rw, a.p.s.patience.linger)
+	a.cutting = true
+	closeWrite(a.p.rw)
 }

@@ -10,19 +10,17 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"time"
-
-	"github.com/coo-runtime/coo/internal/wire"
 )
 
-// errBig is that of a body longer than [wire.MaxBody].
-var errBig = fmt.Errorf("the body of the request is longer than %d bytes", wire.MaxBody)
+// errBig is that of a body longer than [Server] takes.
+var errBig = errors.New("the body of the request is too long: at most 64 MiB are recorded")
 
 // readBody reads the body that h announces, and its trailers.
 func (s *session) readBody(h *head) (body []byte, trailers [][2]string, err error) {
 	if h.length == 0 {
 		return nil, nil, nil
 	}
-	if h.length > wire.MaxBody {
+	if h.length > s.s.limits.size {
 		return nil, nil, errBig
 	}
 	if h.expect && s.r.Buffered() == 0 {
@@ -32,14 +30,14 @@ func (s *session) readBody(h *head) (body []byte, trailers [][2]string, err erro
 	}
 	defer s.rw.SetReadDeadline(time.Time{})
 	if h.length > 0 {
-		body, err = readAll(&patient{io.LimitReader(s.r, h.length), s.rw, s.s.patience.body}, h.length)
+		body, err = readAll(&patient{io.LimitReader(s.r, h.length), s.rw, s.s.limits.body}, h.length, s.s.limits.size)
 		if err == nil && int64(len(body)) < h.length {
 			err = io.ErrUnexpectedEOF
 		}
 		return body, nil, err
 	}
 	// The chunked reader reads from a bufio.Reader no more than its own.
-	if body, err = readAll(&patient{httputil.NewChunkedReader(s.r), s.rw, s.s.patience.body}, 0); err != nil {
+	if body, err = readAll(&patient{httputil.NewChunkedReader(s.r), s.rw, s.s.limits.body}, 0, s.s.limits.size); err != nil {
 		return nil, nil, err
 	}
 	trailers, err = readTrailers(s.r)
@@ -49,7 +47,7 @@ func (s *session) readBody(h *head) (body []byte, trailers [][2]string, err erro
 // readTrailers reads what follows the last chunk. A field that would have
 // said how to read the body, or where it goes, is too late.
 func readTrailers(r *bufio.Reader) ([][2]string, error) {
-	b, err := readHead(r)
+	b, err := readLines(r, func(string) error { return nil })
 	if err != nil {
 		return nil, err
 	}
@@ -79,16 +77,16 @@ func (p *patient) Read(b []byte) (int, error) {
 	return p.r.Read(b)
 }
 
-// readAll reads r to its end, up to the limit of a body. size is a hint.
-func readAll(r io.Reader, size int64) ([]byte, error) {
+// readAll reads r to its end, which must come within limit. size is a hint.
+func readAll(r io.Reader, size, limit int64) ([]byte, error) {
 	var b bytes.Buffer
 	// What is announced need not come.
 	b.Grow(int(min(size, 1<<20)) + bytes.MinRead)
-	n, err := b.ReadFrom(io.LimitReader(r, wire.MaxBody+1))
+	n, err := b.ReadFrom(io.LimitReader(r, limit+1))
 	if err != nil {
 		return nil, err
 	}
-	if n > wire.MaxBody {
+	if n > limit {
 		return nil, errBig
 	}
 	return b.Bytes(), nil

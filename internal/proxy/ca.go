@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"strings"
 	"sync"
 	"time"
 )
@@ -189,7 +190,7 @@ func serial(sum []byte) *big.Int {
 
 // bracketed returns a host as it stands in a URL.
 func bracketed(host string) string {
-	if ip := net.ParseIP(host); ip != nil && ip.To4() == nil {
+	if strings.Contains(host, ":") {
 		return "[" + host + "]"
 	}
 	return host

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -18,6 +19,7 @@ type conn struct {
 	n int64
 
 	scope scope // of what comes through it, set before the first request
+	shown bool  // its client has been shown a certificate
 
 	once   sync.Once
 	closed chan struct{}
@@ -65,29 +67,37 @@ func (c *conn) begins(want string, patience time.Duration) bool {
 	return true
 }
 
-// reset closes the connection so that the other end sees it reset, after it
-// has taken what was written to it, if it does so within patience. Without
-// that wait, how much of an answer arrives would be a matter of luck.
-func (c *conn) reset(patience time.Duration) {
+// reset closes the connection so that the other end sees it reset.
+func (c *conn) reset() {
 	if tcp, ok := c.Conn.(*net.TCPConn); ok {
-		if patience > 0 {
-			drain(tcp, patience)
-		}
 		tcp.SetLinger(0)
 	}
 	c.Close()
 }
 
-// linger closes the connection in a way that lets the other end read what was
-// written last, although it may still be sending: to close with unread bytes
-// would reset it, and take the answer away.
-func linger(c *conn, rw net.Conn, patience time.Duration) {
-	rw.SetDeadline(time.Now().Add(patience))
+// closeWrite tells the other end that nothing more comes: within TLS, if rw
+// is that, and of the connection itself.
+func closeWrite(rw net.Conn) {
 	if w, ok := rw.(interface{ CloseWrite() error }); ok {
 		w.CloseWrite()
 	}
-	if tcp, ok := c.Conn.(*net.TCPConn); ok {
+	if t, ok := rw.(*tls.Conn); ok {
+		rw = t.NetConn()
+	}
+	if c, ok := rw.(*conn); ok {
+		rw = c.Conn
+	}
+	if tcp, ok := rw.(*net.TCPConn); ok {
 		tcp.CloseWrite()
+	}
+}
+
+// linger closes the connection after closeWrite in a way that lets the other
+// end read what was written last, although it may still be sending: to close
+// with unread bytes would reset it, and could take the answer away.
+func linger(c *conn, patience time.Duration) {
+	c.SetDeadline(time.Now().Add(patience))
+	if tcp, ok := c.Conn.(*net.TCPConn); ok {
 		// Past c's own buffer, which another goroutine may be looking at.
 		io.CopyN(io.Discard, tcp, 1<<20)
 	}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"net"
 	"time"
 
@@ -8,13 +9,13 @@ import (
 )
 
 // drain waits until the other end has acknowledged all that was written to c,
-// at most for patience (SIOCOUTQ, tcp(7)).
-func drain(c *net.TCPConn, patience time.Duration) {
+// or ctx is done (SIOCOUTQ, tcp(7)).
+func drain(ctx context.Context, c *net.TCPConn) {
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return
 	}
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(200 * time.Microsecond) {
+	for wait := 100 * time.Microsecond; ctx.Err() == nil; wait = min(2*wait, 10*time.Millisecond) {
 		left := 0
 		err := raw.Control(func(fd uintptr) {
 			// An error leaves nothing to wait for.
@@ -23,5 +24,6 @@ func drain(c *net.TCPConn, patience time.Duration) {
 		if err != nil || left == 0 {
 			return
 		}
+		time.Sleep(wait)
 	}
 }

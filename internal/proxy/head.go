@@ -36,17 +36,19 @@ var errLong = errors.New("the head of the request is too long")
 // errForeign is that of bytes that do not begin an HTTP request.
 var errForeign = errors.New("not HTTP")
 
-// readHead reads up to and including the empty line that ends a head. Each
+// readLines reads up to and including the empty line that ends a head. Each
 // line must end with CR LF: a reader that takes a bare LF for an end, before
-// one that does not, would see other fields.
-func readHead(r *bufio.Reader) ([]byte, error) {
+// one that does not, would see other fields. begin looks at the first line as
+// soon as it is there: who speaks another protocol may wait for an answer to
+// it. What was read is returned with an error too.
+func readLines(r *bufio.Reader, begin func(line string) error) ([]byte, error) {
 	var buf []byte
 	for start := 0; ; {
 		part, err := r.ReadSlice('\n')
 		buf = append(buf, part...)
 		switch {
 		case len(buf) > maxHead:
-			return nil, errLong
+			return buf, errLong
 		case err == bufio.ErrBufferFull:
 			continue
 		case err != nil:
@@ -54,16 +56,21 @@ func readHead(r *bufio.Reader) ([]byte, error) {
 		}
 		line := buf[start:]
 		if !bytes.HasSuffix(line, []byte("\r\n")) {
-			return nil, errors.New("a line of the head ends without CR LF")
+			return buf, errors.New("a line of the head ends without CR LF")
 		}
 		if len(line) == 2 {
 			return buf, nil
+		}
+		if start == 0 {
+			if err := begin(string(line[:len(line)-2])); err != nil {
+				return buf, err
+			}
 		}
 		start = len(buf)
 	}
 }
 
-// parseHead reads a head that readHead has found, in the only form that has
+// parseHead reads a head that readLines has found, in the only form that has
 // one reading (RFC 9112, sections 2 to 6).
 func parseHead(b []byte) (*head, error) {
 	line, rest, ok := strings.Cut(string(b), "\r\n")
@@ -259,7 +266,18 @@ func isValue(s string) bool {
 	return true
 }
 
-// status returns how a head that parseHead refused is answered.
+// mayBegin reports whether b, the first bytes of a connection, could begin a
+// request, as far as they go.
+func mayBegin(b []byte) bool {
+	line := string(b)
+	if end := strings.IndexAny(line, "\r\n"); end >= 0 {
+		line = line[:end]
+	}
+	method, rest, _ := strings.Cut(line, " ")
+	return len(method) < 40 && isToken(method) && isValue(rest)
+}
+
+// badHead returns how a head that cannot be read is answered.
 func badHead(err error) int {
 	if errors.Is(err, errLong) {
 		return http.StatusRequestHeaderFieldsTooLarge

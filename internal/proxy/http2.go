@@ -134,7 +134,7 @@ func (s *Server) read2(c *conn, r *http.Request, rc *http.ResponseController) (u
 	if refused != nil {
 		return "", nil, refused
 	}
-	body, err := readAll(&patient{r.Body, rc, s.patience.body}, r.ContentLength)
+	body, err := readAll(&patient{r.Body, rc, s.limits.body}, r.ContentLength, s.limits.size)
 	rc.SetReadDeadline(time.Time{})
 	if status := badBody(err); err != nil && status != 0 {
 		return "", nil, refuse(status, url, "%v", err)

@@ -14,7 +14,8 @@ import (
 // It looks at this process's network namespace: for a listener in another it
 // is of no use.
 func SameUser(c net.Conn) error {
-	if !isLoopback(c) {
+	a, ok := c.RemoteAddr().(*net.TCPAddr)
+	if !ok || !a.IP.IsLoopback() {
 		return fmt.Errorf("a connection from %v: only this machine's loopback is answered", c.RemoteAddr())
 	}
 	uid, err := peerUser(c)

@@ -35,6 +35,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/coo-runtime/coo/internal/wire"
 )
 
 // A Handler answers exchanges. Serve is called in a goroutine of its own for
@@ -84,39 +86,41 @@ type Refusal struct {
 	Why    string
 }
 
-// patience is how long a connection may be silent. The fields are durations
-// so that tests can be short.
-type patience struct {
+// limits are how long a connection may be silent, and how long a body. They
+// are fields so that tests can be short.
+type limits struct {
 	first  time.Duration // before its first byte at the explicit door
 	inner  time.Duration // before the first byte to a target: servers that speak first
 	head   time.Duration // for the whole of a request's head, once begun
 	tls    time.Duration // for a handshake
 	body   time.Duration // between two parts of a request's body
-	linger time.Duration // for a client to read a refusal, or the rest of a reset answer
+	size   int64         // bytes of the longest body of a request
+	linger time.Duration // for a client to read the last of what it is told
 }
 
-// The inner patience is what a program that waits for a server's greeting
+// inner is what a program that waits for a server's greeting
 // loses. It is not shorter because a busy program that has opened hundreds of
 // connections takes seconds to come to the last.
-var defaultPatience = patience{
+var defaultLimits = limits{
 	first:  time.Minute,
 	inner:  10 * time.Second,
 	head:   10 * time.Second,
 	tls:    30 * time.Second,
 	body:   5 * time.Minute,
 	linger: time.Second,
+	size:   wire.MaxBody,
 }
 
 // A Server takes connections on any number of listeners.
 type Server struct {
-	o        Options
-	patience patience
-	tls      *tls.Config
-	h2       *http.Server
-	feed     *feed
-	ctx      context.Context
-	cancel   context.CancelFunc
-	running  sync.WaitGroup // connections, exchanges and the HTTP/2 server
+	o       Options
+	limits  limits
+	tls     *tls.Config
+	h2      *http.Server
+	feed    *feed
+	ctx     context.Context
+	cancel  context.CancelFunc
+	running sync.WaitGroup // connections, exchanges and the HTTP/2 server
 
 	mu        sync.Mutex // guards the rest
 	last      int64      // number of the newest connection
@@ -138,7 +142,7 @@ func New(o Options) *Server {
 	}
 	s := &Server{
 		o:         o,
-		patience:  defaultPatience,
+		limits:    defaultLimits,
 		conns:     map[*conn]bool{},
 		listeners: map[net.Listener]bool{},
 	}
@@ -162,7 +166,7 @@ func (s *Server) ServeTransparent(l net.Listener, dst func(net.Conn) (Target, er
 		t, err := dst(c.Conn)
 		if err != nil {
 			s.o.Refused(Refusal{Why: fmt.Sprintf("a connection to an unknown target: %v", err)})
-			c.reset(0)
+			c.reset()
 			return
 		}
 		s.inner(c, t)

@@ -37,8 +37,8 @@ type fixture struct {
 	refusals []Refusal
 }
 
-// open starts a server. change may alter its options and its patience.
-func open(t *testing.T, h handlerFunc, change func(o *Options, p *patience)) *fixture {
+// open starts a server. change may alter its options and its limits.
+func open(t *testing.T, h handlerFunc, change func(o *Options, l *limits)) *fixture {
 	t.Helper()
 	ca, err := NewCA()
 	if err != nil {
@@ -50,12 +50,12 @@ func open(t *testing.T, h handlerFunc, change func(o *Options, p *patience)) *fi
 		defer f.mu.Unlock()
 		f.refusals = append(f.refusals, r)
 	}}
-	p := defaultPatience
+	l := defaultLimits
 	if change != nil {
-		change(&o, &p)
+		change(&o, &l)
 	}
 	f.s = New(o)
-	f.s.patience = p
+	f.s.limits = l
 	f.explicit, f.transparent = listen(t), listen(t)
 	go f.s.ServeProxy(f.explicit)
 	go f.s.ServeTransparent(f.transparent, func(net.Conn) (Target, error) {
@@ -78,6 +78,20 @@ func listen(t *testing.T) net.Listener {
 		t.Fatal(err)
 	}
 	return l
+}
+
+// aim says what redirected connections are meant for, from now on.
+func (f *fixture) aim(t Target) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.target = t
+}
+
+// forget empties the list of refusals.
+func (f *fixture) forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.refusals = nil
 }
 
 // refused waits for a refusal whose reason holds part, and returns it.
@@ -194,9 +208,7 @@ func TestDoors(t *testing.T) {
 		{"transparent, plain", f.direct(false), "http://api.example/a", 80, "HTTP/1.1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			f.mu.Lock()
-			f.target.Port = c.port
-			f.mu.Unlock()
+			f.aim(Target{Host: "api.example", Port: c.port})
 			resp, body := do(t, c.client, "POST", c.url, strings.NewReader(`{"model":"m"}`))
 			if resp.StatusCode != 200 || resp.Proto != c.proto || resp.Header.Get("X-Proto") != c.proto {
 				t.Errorf("answer: %s %s, X-Proto %s, want 200 over %s", resp.Proto, resp.Status, resp.Header.Get("X-Proto"), c.proto)

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 )
 
 // tlsConfig returns the server side of intercepted connections.
@@ -15,16 +14,18 @@ func (s *Server) tlsConfig() *tls.Config {
 		NextProtos: []string{"h2", "http/1.1"},
 		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 			c := hello.Conn.(*conn)
-			if hello.ServerName != "" {
-				return s.o.CA.leaf(hello.ServerName)
+			name := hello.ServerName
+			if name == "" {
+				// A client that sends no name wants the address it dialled,
+				// or the name by which it asked for the tunnel.
+				name = c.scope.target.Host
 			}
-			// A client that sends no name wants the address it dialled, or
-			// the name by which it asked for the tunnel.
-			t := c.scope.target
-			if t.Host == "" {
-				t.Host = t.Addr.String()
+			if name == "" {
+				name = c.scope.target.Addr.String()
 			}
-			return s.o.CA.leaf(t.Host)
+			leaf, err := s.o.CA.leaf(name)
+			c.shown = err == nil
+			return leaf, err
 		},
 	}
 }
@@ -33,13 +34,14 @@ func (s *Server) tlsConfig() *tls.Config {
 func (s *Server) secure(c *conn, t Target) {
 	c.scope = scope{scheme: "https", target: t}
 	tc := tls.Server(c, s.tls)
-	ctx, cancel := context.WithTimeout(s.ctx, s.patience.tls)
+	ctx, cancel := context.WithTimeout(s.ctx, s.limits.tls)
 	err := tc.HandshakeContext(ctx)
 	cancel()
 	if err != nil {
-		s.o.Refused(Refusal{t.String(), handshakeFailure(err)})
+		s.o.Refused(Refusal{t.String(), handshakeFailure(c, err)})
 		// The alert that tells the client why has been sent.
-		linger(c, c, s.patience.linger)
+		closeWrite(c)
+		linger(c, s.limits.linger)
 		return
 	}
 	state := tc.ConnectionState()
@@ -54,13 +56,15 @@ func (s *Server) secure(c *conn, t Target) {
 	tc.Close()
 }
 
-// handshakeFailure says why a handshake failed, as far as it is known.
-func handshakeFailure(err error) string {
-	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {
-		return fmt.Sprintf("the program does not believe coo's certificate: %v", op.Err)
-	}
+// handshakeFailure says why a handshake failed, as far as it is known. What a
+// client that does not believe the certificate sends depends on its library:
+// an alert with the reason, one that cannot be read, or nothing.
+func handshakeFailure(c *conn, err error) string {
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		return "not TLS, though it began like it"
+	}
+	if c.shown {
+		return fmt.Sprintf("the program broke off when it saw coo's certificate; it may not believe it: %v", err)
 	}
 	return fmt.Sprintf("TLS handshake: %v", err)
 }

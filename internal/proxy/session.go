@@ -35,10 +35,10 @@ func newSession(s *Server, c *conn, rw net.Conn, sc scope) *session {
 func (s *Server) explicit(c *conn) {
 	if err := s.o.Peer(c.Conn); err != nil {
 		s.o.Refused(Refusal{Why: err.Error()})
-		c.reset(0)
+		c.reset()
 		return
 	}
-	if _, err := c.first(s.patience.first); err != nil {
+	if _, err := c.first(s.limits.first); err != nil {
 		return // opened and not used, as some pools do
 	}
 	newSession(s, c, c, scope{explicit: true}).serve()
@@ -46,16 +46,11 @@ func (s *Server) explicit(c *conn) {
 
 // inner serves what comes on a connection for t.
 func (s *Server) inner(c *conn, t Target) {
-	if err := s.o.Permit(t); err != nil {
-		s.o.Refused(Refusal{t.String(), err.Error()})
-		c.reset(0)
-		return
-	}
-	b, err := c.first(s.patience.inner)
+	b, err := c.first(s.limits.inner)
 	switch {
 	case silent(err):
 		s.o.Refused(Refusal{t.String(), "the program said nothing: a protocol in which the server speaks first, or none; only HTTP and HTTPS are answered"})
-		c.reset(0)
+		c.reset()
 	case err != nil:
 		// Opened and closed again: a look whether something listens.
 	case b == 0x16:
@@ -68,7 +63,7 @@ func (s *Server) inner(c *conn, t Target) {
 // plain serves a connection for t that does not begin with TLS.
 func (s *Server) plain(c *conn, t Target) {
 	c.scope = scope{scheme: "http", target: t}
-	if c.begins(preface, s.patience.head) {
+	if c.begins(preface, s.limits.head) {
 		s.serveHTTP2(c, c)
 		return
 	}
@@ -96,7 +91,7 @@ func (p *session) serve() {
 
 // readHead reads the next head, in the time that one may take.
 func (p *session) readHead(first bool) (*head, error) {
-	p.rw.SetReadDeadline(time.Now().Add(p.s.patience.head))
+	p.rw.SetReadDeadline(time.Now().Add(p.s.limits.head))
 	defer p.rw.SetReadDeadline(time.Time{})
 	if !first {
 		// RFC 9112, section 2.2: some clients end a body with a CR LF that
@@ -105,11 +100,11 @@ func (p *session) readHead(first bool) (*head, error) {
 			p.r.Discard(2)
 		}
 	}
-	b, err := readHead(p.r)
+	if begin, err := p.r.Peek(p.r.Buffered()); err == nil && !mayBegin(begin) {
+		return nil, errForeign
+	}
+	b, err := readLines(p.r, new(head).requestLine)
 	if err != nil {
-		if len(b) > 0 && !mayBeHead(b) {
-			err = errForeign
-		}
 		return nil, err
 	}
 	return parseHead(b)
@@ -124,9 +119,9 @@ func (p *session) badHead(err error, first bool) {
 	switch {
 	case err == errForeign && first:
 		p.s.o.Refused(Refusal{target, "not HTTP: only HTTP and HTTPS are answered"})
-		p.c.reset(0)
+		p.c.reset()
 	case silent(err):
-		p.refuse(refuse(http.StatusRequestTimeout, target, "the head of the request did not come whole within %v", p.s.patience.head))
+		p.refuse(refuse(http.StatusRequestTimeout, target, "the head of the request did not come whole within %v", p.s.limits.head))
 	case err == io.EOF, isGone(err):
 		// The client is gone.
 	default:
@@ -240,9 +235,10 @@ func (p *session) refuse(r *refusal) bool {
 		fmt.Fprintf(p.w, "%s: %s\r\n", f[0], f[1])
 	}
 	p.w.WriteString("\r\n" + text)
-	p.rw.SetWriteDeadline(time.Now().Add(p.s.patience.linger))
+	p.rw.SetWriteDeadline(time.Now().Add(p.s.limits.linger))
 	if p.w.Flush() == nil {
-		linger(p.c, p.rw, p.s.patience.linger)
+		closeWrite(p.rw)
+		linger(p.c, p.s.limits.linger)
 	}
 	return false
 }
@@ -252,7 +248,7 @@ func (p *session) refuse(r *refusal) bool {
 func (p *session) exchange(h *head, url string, body []byte, trailers [][2]string) bool {
 	ctx, leave := context.WithCancel(p.s.ctx)
 	defer leave()
-	a := &answer1{p: p, h: h}
+	a := &answer1{ctx: ctx, p: p, h: h}
 	x := &Exchange{
 		Context: ctx,
 		Method:  h.method,
@@ -271,6 +267,9 @@ func (p *session) exchange(h *head, url string, body []byte, trailers [][2]strin
 	}()
 	p.s.o.Handler.Serve(x)
 	x.Abort()
+	if a.cutting {
+		linger(p.c, p.s.limits.linger)
+	}
 	// Wake the watcher: the next request is read here.
 	p.rw.SetReadDeadline(time.Unix(1, 0))
 	<-watched
@@ -304,10 +303,4 @@ func requestFields(fields [][2]string) [][2]string {
 		}
 	}
 	return kept
-}
-
-// mayBeHead reports whether b, the bytes so far, could begin a request.
-func mayBeHead(b []byte) bool {
-	method, rest, ok := strings.Cut(string(b), " ")
-	return isToken(method) && len(method) < 40 && (!ok || isValue(strings.TrimRight(rest, "\r\n")) || strings.Contains(rest, "\r\n"))
 }

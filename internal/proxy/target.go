@@ -3,79 +3,10 @@ package proxy
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"strconv"
 	"strings"
 )
-
-// metadata are the addresses at which clouds hand out credentials to whoever
-// asks from inside, beside all link-local ones.
-var metadata = []netip.Addr{
-	netip.MustParseAddr("fd00:ec2::254"),   // AWS
-	netip.MustParseAddr("fd00:ec2::23"),    // AWS EKS
-	netip.MustParseAddr("fd20:ce::254"),    // Google
-	netip.MustParseAddr("100.100.100.200"), // Alibaba
-	netip.MustParseAddr("168.63.129.16"),   // Azure
-	netip.MustParseAddr("192.0.0.192"),     // Oracle
-}
-
-// metadataNames resolve to them inside those clouds.
-var metadataNames = []string{"metadata", "metadata.google.internal", "metadata.goog", "instance-data", "instance-data.ec2.internal"}
-
-// NotMetadata refuses the metadata services of clouds, by name and by
-// address, also where the address is wrapped in an IPv6 one. A name that
-// resolves to one of these addresses can be told only by who resolves it:
-// [MetadataAddr].
-func NotMetadata(t Target) error {
-	host := strings.TrimSuffix(t.Host, ".")
-	for _, name := range metadataNames {
-		if host == name {
-			return fmt.Errorf("%s is a cloud's metadata service: it is reached only when allowed by name", t)
-		}
-	}
-	addr := t.Addr
-	if a, err := netip.ParseAddr(host); err == nil {
-		addr = a
-	}
-	if MetadataAddr(addr) || MetadataAddr(t.Addr) {
-		return fmt.Errorf("%s is a metadata or link-local address: it is reached only when allowed by name", t)
-	}
-	return nil
-}
-
-// MetadataAddr reports whether a is link-local or known as the address of a
-// cloud's metadata service, as it is or wrapped: mapped (::ffff:0:0/96),
-// compatible (::/96), NAT64 (64:ff9b::/96) or 6to4 (2002::/16).
-func MetadataAddr(a netip.Addr) bool {
-	a = unwrap(a.WithZone(""))
-	if a.IsLinkLocalUnicast() {
-		return true
-	}
-	for _, m := range metadata {
-		if a == m {
-			return true
-		}
-	}
-	return false
-}
-
-// unwrap returns the IPv4 address that a stands for, or a.
-func unwrap(a netip.Addr) netip.Addr {
-	a = a.Unmap()
-	if !a.Is6() {
-		return a
-	}
-	b := a.As16()
-	switch {
-	case strings.HasPrefix(string(b[:]), "\x00\x64\xff\x9b\x00\x00\x00\x00\x00\x00\x00\x00"),
-		strings.HasPrefix(string(b[:]), "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00") && b[12] != 0:
-		return netip.AddrFrom4([4]byte(b[12:]))
-	case b[0] == 0x20 && b[1] == 0x02:
-		return netip.AddrFrom4([4]byte(b[2:6]))
-	}
-	return a
-}
 
 // parseAuthority reads "host", "host:port" or "[address]:port". The port is
 // 0 when there is none.
@@ -170,11 +101,4 @@ func defaultPort(scheme string) int {
 		return 443
 	}
 	return 80
-}
-
-// isLoopback reports whether the address of c's other end is one of this
-// machine's loopback ones.
-func isLoopback(c net.Conn) bool {
-	a, ok := c.RemoteAddr().(*net.TCPAddr)
-	return ok && a.IP.IsLoopback()
 }
