@@ -231,8 +231,13 @@ func (p *Prepared) intend() (*Entry, error) {
 		N: int64(len(entries)) + 1, Prev: last, Run: p.c.Run, Execution: p.c.Execution, To: p.c.To,
 		Workspace: p.c.Store.Place(p.c.Dir.Path()), From: p.r.Now.Tree, Target: p.c.Target, Undoes: p.c.Undoes,
 	}
+	e.Changes = make([]Change, 0, len(p.r.Changes))
 	for _, c := range p.r.Changes {
 		e.Changes = append(e.Changes, Change{Path: c.Path, Was: State(c.Before), Is: State(c.After)})
+	}
+	// Another process may have undone the same rollback meanwhile.
+	if err := e.check(entries); err != nil {
+		return nil, fmt.Errorf("rollback: %w; nothing was done", err)
 	}
 	line, err := canon.Marshal(e)
 	if err != nil {
@@ -271,97 +276,6 @@ func publish(st *store.Store, n int64, line, plan []byte) error {
 }
 
 func entryDir(n int64) string { return Dir + "/" + strconv.FormatInt(n, 10) }
-
-// State says in words what a path is.
-func State(e *snapshot.Entry) string {
-	switch {
-	case e == nil:
-		return "absent"
-	case e.Type == snapshot.Link:
-		return "link -> " + e.Target
-	case e.Type == snapshot.Dir:
-		return "dir " + e.Mode
-	}
-	return "file " + e.Mode + " " + e.SHA256.String()
-}
-
-// Log returns the rollbacks that were done, the oldest first, after checking
-// that they are a chain.
-func Log(st *store.Store) ([]Entry, error) {
-	entries, _, err := read(st)
-	return entries, err
-}
-
-func read(st *store.Store) (entries []Entry, last digest.Digest, err error) {
-	for n := int64(1); ; n++ {
-		name := entryDir(n) + "/" + entryFile
-		b, err := os.ReadFile(st.Path(name))
-		if errors.Is(err, fs.ErrNotExist) {
-			if err = onlyEntries(st, len(entries)); err != nil && exists(st.Path(name)) {
-				n-- // it came between the two looks
-				continue
-			}
-			return entries, last, err
-		}
-		if err != nil {
-			return nil, last, err
-		}
-		var e Entry
-		damage := &store.DamageError{Path: name, Record: -1}
-		if len(b) == 0 || b[len(b)-1] != '\n' {
-			damage.What = "its last byte is missing"
-			return nil, last, damage
-		}
-		line := b[:len(b)-1]
-		if err := canon.Unmarshal(line, &e); err != nil {
-			damage.What = err.Error()
-			return nil, last, damage
-		}
-		if e.N != n || e.Prev != last {
-			damage.What = "does not follow from the entry before"
-			return nil, last, damage
-		}
-		last = digest.Of(line)
-		entries = append(entries, e)
-	}
-}
-
-func exists(name string) bool {
-	_, err := os.Lstat(name)
-	return err == nil
-}
-
-// onlyEntries reports an entry that is missing before others.
-func onlyEntries(st *store.Store, n int) error {
-	dirs, err := os.ReadDir(st.Path(Dir))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if len(dirs) > n { // fewer: one that failed was dropped meanwhile
-		return &store.DamageError{Path: Dir, Record: -1, What: fmt.Sprintf("%d directories, but entry %d is missing", len(dirs), n+1)}
-	}
-	return nil
-}
-
-// LastDone returns the newest rollback that is neither undone nor an undoing
-// itself, and whether there is one.
-func LastDone(entries []Entry) (Entry, bool) {
-	undone := map[int64]bool{}
-	for i := len(entries) - 1; i >= 0; i-- {
-		e := entries[i]
-		if e.Undoes != nil {
-			undone[*e.Undoes] = true
-			continue
-		}
-		if !undone[e.N] {
-			return e, true
-		}
-	}
-	return Entry{}, false
-}
 
 // A Recovered tells of a rollback that a crash had interrupted.
 type Recovered struct {

@@ -91,7 +91,7 @@ func TestThereAndBack(t *testing.T) {
 		t.Errorf("entry = %+v", e)
 	}
 	c := b.config(e.Target, e.From)
-	c.Undoes = &e.N
+	c.To, c.Undoes = "undo", &e.N
 	if _, err := b.do(t, c, false); err != nil {
 		t.Fatal(err)
 	}
