@@ -39,8 +39,8 @@ const spoolPrefix = "spool-"
 
 // Spool returns a new spool. The name says what is in it, for the case that
 // the run comes to no end: the number of the call whose answer it is, such as
-// "4", or that of the exec call and the output, "1.stdout" or "1.stderr". No two
-// spools of a run have the same.
+// "4", or "stdout" or "stderr". No two spools that are not recorded have the
+// same.
 func (r *Recorder) Spool(name string) (Spool, error) {
 	if r.err != nil {
 		return nil, r.err
@@ -196,13 +196,13 @@ type Spooled struct {
 // File returns the name of its file in the run's directory.
 func (s Spooled) File() string { return spoolPrefix + s.Name }
 
-// What says in words what it is: "an unfinished answer (call 4)", "the output of
-// an unfinished program (1.stdout)".
+// What says in words what it is: "an unfinished answer (call 4)", "the stdout of
+// an unfinished program".
 func (s Spooled) What() string {
 	if strings.Trim(s.Name, "0123456789") == "" {
 		return "an unfinished answer (call " + s.Name + ")"
 	}
-	return "the output of an unfinished program (" + s.Name + ")"
+	return "the " + s.Name + " of an unfinished program"
 }
 
 // readSpools lists the spools in the run's directory whose contents no record has.
@@ -234,15 +234,20 @@ func (run *Run) readSpools() ([]Spooled, error) {
 // a kill may come before their files are removed.
 func (run *Run) recordedSpools() map[string]bool {
 	out := map[string]bool{}
+	running := 0
 	for _, rec := range run.Records {
 		switch rec := rec.(type) {
+		case *Call:
+			if rec.Kind == "exec" {
+				running++
+			}
 		case *Tail:
 			out[strconv.FormatInt(rec.Call, 10)] = true
 		case *Exit:
-			out[fmt.Sprintf("%d.stdout", rec.Call)] = true
-			out[fmt.Sprintf("%d.stderr", rec.Call)] = true
+			running--
 		}
 	}
+	out["stdout"], out["stderr"] = running == 0, running == 0
 	return out
 }
 

@@ -46,13 +46,13 @@ func TestSpoolOutlivesAKill(t *testing.T) {
 	call := s.programCall(exec, "https://api.example.test/", "x")
 	s.head(call, 200, eventStream)
 	s.spool("2", "data: 1\n\n", "data: 2\n\n")
-	s.spool("1.stdout", "ebb\n")
+	s.spool("stdout", "ebb\n")
 	if err := r.Push(); err != nil {
 		t.Fatal(err)
 	}
 	// No flush, no close: this is what another process sees after a kill.
 	run, err := LoadOpen(st, r.Dir())
-	want := []Spooled{{"1.stdout", 4}, {"2", 18}}
+	want := []Spooled{{"2", 18}, {"stdout", 4}}
 	if err != nil || !slices.Equal(run.Spools, want) {
 		t.Errorf("LoadOpen: spools %v, %v, want %v", run.Spools, err, want)
 	}
@@ -117,7 +117,7 @@ func TestSpoolThatIsRecordedIsNotListed(t *testing.T) {
 	call := s.programCall(exec, "https://api.example.test/", "x")
 	s.tail(call, wire.Answer{Error: "refused"})
 	s.exit(exec)
-	for _, name := range []string{"spool-2", "spool-1.stdout", "spool-3"} {
+	for _, name := range []string{"spool-2", "spool-stdout", "spool-3"} {
 		if err := os.WriteFile(st.Path(r.Dir()+"/"+name), []byte("ebb"), 0o644); err != nil {
 			t.Fatal(err)
 		}

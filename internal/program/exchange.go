@@ -164,7 +164,6 @@ func (e *exchange) recordCall(r Recorder) error {
 // body passes the chunks on as they come. The last one of a frozen answer is
 // held back, to go with the answer's end.
 func (e *exchange) body() (last []byte, err error) {
-	e.ans.Lens = []int{}
 	for {
 		chunk, err := e.s.Next()
 		if err == io.EOF {
