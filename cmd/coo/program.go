@@ -389,9 +389,13 @@ func (a *app) replayPrograms(rec *recording) (*run.Programs, error) {
 	if err != nil {
 		return nil, err
 	}
+	services, err := replayServices(rec)
+	if err != nil {
+		return nil, err
+	}
 	secrets := secretNames(recorded)
 	return &run.Programs{
-		Level: level,
+		Level: level, Allow: services,
 		Ground: run.Scratch{
 			Store: rec.st, Base: base, Dir: place, Bind: level == sandbox.Frozen,
 		},
@@ -484,6 +488,50 @@ func replayEnvirons(rec *recording) ([][][2]string, error) {
 		out = append(out, e.Env)
 	}
 	return out, nil
+}
+
+// replayServices returns the services that a run's programs called. In a
+// replay they may be reached, whatever was allowed when it was recorded: it is
+// coo that answers for them.
+func replayServices(rec *recording) ([]sandbox.Endpoint, error) {
+	var out []sandbox.Endpoint
+	for _, r := range rec.run.Records {
+		call, ok := r.(*flight.Call)
+		if !ok || call.Kind != "http" || call.P == 0 {
+			continue
+		}
+		doc, err := rec.run.Blob(digest.Digest(call.Req))
+		if err != nil {
+			return nil, err
+		}
+		req, err := wire.ParseDoc(doc)
+		if err != nil {
+			return nil, err
+		}
+		e, err := sandbox.ParseEndpoint(service(req.URL))
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(out, e) {
+			out = append(out, e)
+		}
+	}
+	return out, nil
+}
+
+// service returns the host and port of a recorded URL, whose default port is
+// not written in it.
+func service(url string) string {
+	scheme, rest, _ := strings.Cut(url, "://")
+	host, _, _ := strings.Cut(rest, "/")
+	host, _, _ = strings.Cut(host, "?")
+	switch {
+	case strings.LastIndexByte(host, ':') > strings.LastIndexByte(host, ']'):
+		return host
+	case scheme == "https":
+		return host + ":443"
+	}
+	return host + ":80"
 }
 
 // secretNames returns the names of the secrets in recorded variables.

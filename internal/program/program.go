@@ -31,10 +31,12 @@ package program
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -130,7 +132,7 @@ func Perform(ctx context.Context, c Config) (*Result, error) {
 		return nil, err
 	}
 	cmd := c.Command
-	cmd.CA, cmd.Stdout, cmd.Stderr = ca.PEM(), out, errs
+	cmd.CA, cmd.ProxyToken, cmd.Stdout, cmd.Stderr = ca.PEM(), rand.Text(), out, errs
 	exit, err := p.process(cmd, ca)
 	if err == nil {
 		err = context.Cause(interrupted)
@@ -182,7 +184,7 @@ func (p *performance) process(cmd sandbox.Command, ca *proxy.CA) (sandbox.Exit, 
 	defer proc.Kill()
 	server := proxy.New(proxy.Options{
 		CA: ca, Handler: handler{p}, Token: cmd.ProxyToken,
-		Refused: p.refused,
+		Refused: p.refused, Permit: p.permit,
 	})
 	served := p.serve(server, proc)
 	if p.Timeout > 0 {
@@ -224,11 +226,25 @@ func (p *performance) serve(server *proxy.Server, proc *sandbox.Process) *sync.W
 	return &serving
 }
 
+// permit says why a program may not reach a target. One that is shut in
+// reaches nothing near this machine that was not allowed; any other can do
+// without coo, which only keeps it from asking metadata services through it.
+func (p *performance) permit(t proxy.Target) error {
+	named := func(e sandbox.Endpoint) bool { return e.String() == t.String() }
+	switch {
+	case t.Allowed, slices.ContainsFunc(p.Command.Allow, named):
+		return nil
+	case p.Command.Level == sandbox.Frozen:
+		return proxy.Outside(t)
+	}
+	return proxy.NotMetadata(t)
+}
+
 // target tells the proxy what a connection was meant for.
 func target(proc *sandbox.Process) func(net.Conn) (proxy.Target, error) {
 	return func(c net.Conn) (proxy.Target, error) {
 		t, err := proc.Target(c)
-		return proxy.Target{Host: t.Host, Port: t.Port, Addr: t.Addr}, err
+		return proxy.Target{Host: t.Host, Port: t.Port, Addr: t.Addr, Allowed: t.Allowed}, err
 	}
 }
 

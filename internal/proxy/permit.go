@@ -28,32 +28,26 @@ var metadataNames = []string{"metadata", "metadata.google.internal", "metadata.g
 func NotMetadata(t Target) error {
 	literal, _ := netip.ParseAddr(t.Host)
 	if slices.Contains(metadataNames, t.Host) || MetadataAddr(literal) || MetadataAddr(t.Addr) {
-		return fmt.Errorf("%s is a cloud's metadata service or a link-local address: reached only when allowed by name", t)
+		return fmt.Errorf("%s is a cloud's metadata service or a link-local address: reached only with --allow %s", t, t)
 	}
 	return nil
 }
 
-// Outside returns a Permit for programs that are shut in: of this machine and
-// its network they reach only what allow names, as "host:port" in the
-// program's own words, and everything else but metadata services. A name that
-// resolves to a local address can be told only by who resolves it: [LocalAddr].
-func Outside(allow ...string) func(Target) error {
-	return func(t Target) error {
-		if slices.Contains(allow, t.String()) {
-			return nil
-		}
-		if err := NotMetadata(t); err != nil {
-			return err
-		}
-		addr := t.Addr
-		if t.Host != "" {
-			addr, _ = netip.ParseAddr(t.Host)
-		}
-		if LocalAddr(addr) || isLocalhost(t.Host) {
-			return fmt.Errorf("%s is on this machine or its network: reached only with --allow %s", t, t)
-		}
-		return nil
+// Outside refuses this machine and its network, and metadata services, for
+// programs that are shut in. A name that resolves to a local address can be
+// told only by who resolves it: [LocalAddr].
+func Outside(t Target) error {
+	if err := NotMetadata(t); err != nil {
+		return err
 	}
+	addr := t.Addr
+	if t.Host != "" {
+		addr, _ = netip.ParseAddr(t.Host)
+	}
+	if LocalAddr(addr) || isLocalhost(t.Host) {
+		return fmt.Errorf("%s is on this machine or its network: reached only with --allow %s", t, t)
+	}
+	return nil
 }
 
 // isLocalhost reports whether name means this machine (RFC 6761, section 6.3).

@@ -66,9 +66,10 @@ type Options struct {
 
 // A Target is what a program connects to.
 type Target struct {
-	Host string     // name in lower case, or address; "" when only Addr is known
-	Port int        //
-	Addr netip.Addr // zero when only Host is known
+	Host    string     // name in lower case, or address; "" when only Addr is known
+	Addr    netip.Addr // zero when only Host is known
+	Port    int
+	Allowed bool // who redirected the connection knows that it may be reached
 }
 
 // String returns "host:port".

@@ -309,44 +309,27 @@ func TestPermit(t *testing.T) {
 }
 
 func TestOutside(t *testing.T) {
-	permit := Outside("127.0.0.1:11434", "db.lan:6333", "169.254.169.254:80")
-	for _, c := range []struct {
-		host string
-		port int
-		ok   bool
-	}{
-		{"api.example", 443, true},
-		{"192.0.2.7", 443, true},
-		{"127.0.0.1", 11434, true},
-		{"db.lan", 6333, true},
-		{"169.254.169.254", 80, true},
-		{"127.0.0.1", 11435, false},
-		{"127.0.0.2", 11434, false},
-		{"localhost", 11434, false},
-		{"a.localhost", 80, false},
-		{"0.0.0.0", 80, false},
-		{"::", 80, false},
-		{"::1", 80, false},
-		{"::ffff:127.0.0.1", 80, false},
-		{"64:ff9b::10.0.0.1", 80, false},
-		{"10.1.2.3", 443, false},
-		{"192.168.0.1", 80, false},
-		{"fd00::1", 80, false},
-		{"fd00:ec2::254", 80, false},
-		{"metadata.google.internal", 80, false},
+	for host, ok := range map[string]bool{
+		"api.example": true, "192.0.2.7": true, "198.18.3.4": true, "2001:db8::1": true, "localhost.example": true,
+		"127.0.0.1": false, "127.0.0.2": false, "localhost": false, "a.localhost": false, "0.0.0.0": false, "::": false, "::1": false,
+		"::ffff:127.0.0.1": false, "64:ff9b::10.0.0.1": false, "10.1.2.3": false, "192.168.0.1": false, "172.16.0.1": false,
+		"fd00::1": false, "ff02::1": false, "fd00:ec2::254": false, "metadata.google.internal": false,
 	} {
-		target := Target{Host: c.host, Port: c.port}
-		if err := permit(target); (err == nil) != c.ok {
-			t.Errorf("%v: %v, want permitted %v", target, err, c.ok)
+		target := Target{Host: host, Port: 443}
+		if err := Outside(target); (err == nil) != ok {
+			t.Errorf("%v: %v, want permitted %v", target, err, ok)
 		}
-		addr, err := netip.ParseAddr(c.host)
+		addr, err := netip.ParseAddr(host)
 		if err != nil {
 			continue
 		}
-		target = Target{Addr: addr, Port: c.port}
-		if err := permit(target); (err == nil) != c.ok {
-			t.Errorf("%v without a name: %v, want permitted %v", target, err, c.ok)
+		if err := Outside(Target{Addr: addr, Port: 443}); (err == nil) != ok {
+			t.Errorf("%v without a name: %v, want permitted %v", addr, err, ok)
 		}
+	}
+	// A name that was looked up has an address inside the box, which is any.
+	if err := Outside(Target{Host: "api.example", Addr: netip.MustParseAddr("fd63:6f6f::1"), Port: 443}); err != nil {
+		t.Error(err)
 	}
 }
 

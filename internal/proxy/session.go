@@ -164,8 +164,12 @@ func (s *Server) admit(sc scope, t Target, url, upgrade string) *refusal {
 		// once, without trying again first.
 		return refuse(http.StatusUpgradeRequired, url, "WebSockets are not recorded: use HTTP")
 	}
-	if !sc.explicit && t != sc.target && sc.target.Addr.IsValid() {
-		t.Addr = sc.target.Addr
+	if !sc.explicit {
+		// A name in the request does not change where its connection leads.
+		t.Allowed = sc.target.Allowed
+		if sc.target.Addr.IsValid() {
+			t.Addr = sc.target.Addr
+		}
 	}
 	if err := s.o.Permit(t); err != nil {
 		return refuse(http.StatusForbidden, url, "%v", err)
