@@ -3,6 +3,7 @@ package sandbox
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -37,7 +38,7 @@ func (p *Process) startFrozen(c Command) error {
 		ca = caPath()
 		c.Env = setVariable(c.Env, "NODE_EXTRA_CA_CERTS", ca)
 	}
-	box, err := startBest(c)
+	box, err := startBest(c, false)
 	if err != nil {
 		return err
 	}
@@ -58,9 +59,10 @@ func caPath() string {
 
 // startBest starts a box with all of the isolation that this machine has:
 // root needs no user namespace; where /proc cannot be mounted, processes are
-// held without a namespace of their own.
-func startBest(c Command) (*initBox, error) {
+// held without a namespace of their own. A trial box ends once it is prepared.
+func startBest(c Command, trial bool) (*initBox, error) {
 	o := ordersOf(c)
+	o.Trial = trial
 	o.Network, o.Own, o.IPv6 = true, ownAddrs(), hasIPv6()
 	privileged := os.Geteuid() == 0 && hasCapability(unix.CAP_SYS_ADMIN) && hasCapability(unix.CAP_NET_ADMIN)
 	var err error
@@ -73,9 +75,8 @@ func startBest(c Command) (*initBox, error) {
 		if box, err = startBox(c, o); err == nil {
 			return box, nil
 		}
-		var e *prepareError
-		if errors.As(err, &e) && e.step == "files" && !try.root {
-			break
+		if e, ok := errors.AsType[*prepareError](err); ok && e.step == "program" {
+			return nil, errors.New(e.msg)
 		}
 	}
 	return nil, &LevelError{diagnose(err)}
@@ -83,7 +84,7 @@ func startBest(c Command) (*initBox, error) {
 
 func ordersOf(c Command) orders {
 	return orders{
-		Argv: c.Argv, Exe: c.Exe, Dir: c.Dir, Env: c.Env,
+		Argv: c.Argv, Name: cmp.Or(c.Exe, c.Argv[0]), Exe: c.exe, Dir: c.Dir, Env: c.Env,
 		Workspace: c.workspace(), Over: c.Over, Keep: c.Keep, CA: c.CA, Allow: c.Allow,
 	}
 }
@@ -126,13 +127,17 @@ func startBox(c Command, o orders) (*initBox, error) {
 }
 
 func (o *orders) attributes() *syscall.SysProcAttr {
-	a := &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	a := new(syscall.SysProcAttr)
 	if !o.Network {
 		return a
 	}
 	a.Cloneflags = unix.CLONE_NEWNET | unix.CLONE_NEWNS
 	if o.Processes {
 		a.Cloneflags |= unix.CLONE_NEWPID
+		// The kernel ends the whole namespace with its first process. Without
+		// one, that process must live to end the others itself, and knows by
+		// the control socket when this one has gone.
+		a.Pdeathsig = syscall.SIGKILL
 	}
 	if o.Root {
 		return a
@@ -182,8 +187,8 @@ func (b *initBox) stdin(c Command) error {
 	return nil
 }
 
-// start starts the process on a thread that lives as long as it does: the
-// kernel kills the process when the thread that started it ends.
+// start starts the process on a thread that lives as long as it does: with a
+// process namespace, the kernel kills it when the thread that started it ends.
 func (b *initBox) start() error {
 	started := make(chan error)
 	go func() {
@@ -301,15 +306,8 @@ func (b *initBox) wait() (Exit, error) {
 	case err == nil:
 		return Exit{}, fmt.Errorf("%s: %s", r.Step, r.Error)
 	default:
-		return Exit{}, fmt.Errorf("the box ended before the program: %w", cmpErr(ended, err))
+		return Exit{}, fmt.Errorf("the box ended before the program: %w", cmp.Or(ended, err))
 	}
-}
-
-func cmpErr(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
 }
 
 // outputError returns what went wrong while output was copied.

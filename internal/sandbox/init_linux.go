@@ -33,7 +33,7 @@ func Init() {
 	// that starts the program.
 	runtime.LockOSThread()
 	i := &inside{control: os.NewFile(controlFD, "control")}
-	closeOthers(controlFD + 1)
+	closeOthers(controlFD)
 	if err := i.main(); err != nil {
 		i.report(report{Step: err.step, Error: err.err.Error()})
 	}
@@ -72,7 +72,10 @@ func (i *inside) main() *insideError {
 	if err := in.Decode(&first); err != nil || first.Do != "run" {
 		return nil // the coo outside has gone, or was told to stop
 	}
-	if err := dropPrivileges(i.orders.Root); err != nil {
+	if i.orders.Processes {
+		steadyPID()
+	}
+	if err := i.confine(); err != nil {
 		return &insideError{"privileges", err}
 	}
 	pid, err := i.start()
@@ -134,18 +137,38 @@ func (i *inside) send(r report, fds []int) *insideError {
 
 func (i *inside) report(r report) { i.send(r, nil) }
 
+// confine takes from this thread what the program must not have.
+func (i *inside) confine() error {
+	if !i.orders.Network {
+		return nil
+	}
+	if !i.orders.Root {
+		// A set-uid file gives nothing in a user namespace of one user, and
+		// file capabilities none that reach out of it: said here, so that
+		// those programs say what is the matter.
+		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+			return fmt.Errorf("no_new_privs: %w", err)
+		}
+	}
+	if err := limitFamilies(); err != nil {
+		return err
+	}
+	return dropPrivileges(i.orders.Root)
+}
+
 // start starts the program, with this thread's privileges.
 func (i *inside) start() (int, error) {
 	o := &i.orders
+	if _, err := os.Stat(o.Dir); err != nil {
+		return 0, fmt.Errorf("working directory: %w", err)
+	}
 	attr := &syscall.ProcAttr{Dir: o.Dir, Env: o.Env, Files: []uintptr{0, 1, 2}}
-	if o.Processes {
-		steadyPID()
-	} else {
+	if !o.Processes {
 		attr.Sys = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	}
-	pid, err := syscall.ForkExec(o.Exe, o.Argv, attr)
+	pid, err := syscall.ForkExec(o.Exe.Run, o.Argv, attr)
 	if err != nil {
-		return 0, explainExec(o.Exe, err)
+		return 0, explainExec(o.Exe.Run, err)
 	}
 	return pid, nil
 }
@@ -304,8 +327,8 @@ func exitOf(ws syscall.WaitStatus) Exit {
 	return Exit{Status: ws.ExitStatus()}
 }
 
-// closeOthers keeps descriptors that coo inherited from the program: a
-// socket among them would be a way out.
+// closeOthers keeps descriptors from the program, this process's own and those
+// that coo has inherited: a socket among them would be a way out.
 func closeOthers(from uint) {
 	if unix.CloseRange(from, ^uint(0)>>1, unix.CLOSE_RANGE_CLOEXEC) == nil {
 		return

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -14,7 +15,31 @@ import (
 
 func TestMain(m *testing.M) {
 	Init()
+	if level := os.Getenv(holdVariable); level != "" {
+		hold(Level(level), os.Args[1:])
+	}
 	os.Exit(m.Run())
+}
+
+// holdVariable marks a process that does what coo does around a program: it
+// gives it its own stdin and output, and ends as the program ends.
+const holdVariable = "COO_TEST_HOLD"
+
+func hold(level Level, argv []string) {
+	os.Unsetenv(holdVariable)
+	p, err := Start(context.Background(), Command{
+		Level: level, Argv: argv, Dir: "/", Env: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+	})
+	if err == nil {
+		err = p.Run()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(99)
+	}
+	exit, err := p.Wait()
+	fmt.Fprintln(os.Stderr, "ended", exit, err)
+	os.Exit(exit.Status)
 }
 
 // A result is what a program did.

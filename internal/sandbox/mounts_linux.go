@@ -24,6 +24,12 @@ func (i *inside) mounts() *insideError {
 	if err := o.showOver(); err != nil {
 		return &insideError{"files", err}
 	}
+	if o.Exe.Run == "" && !o.Trial {
+		var err error
+		if o.Exe, err = Resolve(o.Name, o.Dir, o.Env); err != nil {
+			return &insideError{"program", err}
+		}
+	}
 	s, err := newScratch()
 	if err != nil {
 		return &insideError{"files", err}

@@ -5,7 +5,8 @@ import "net/netip"
 // orders is what the coo outside tells the one inside, as one JSON value.
 type orders struct {
 	Argv      []string
-	Exe       string
+	Name      string     // of the program, to be resolved inside when Exe is zero
+	Exe       Executable // what it means
 	Dir       string
 	Env       []string
 	Workspace string

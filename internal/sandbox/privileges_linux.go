@@ -8,7 +8,7 @@ import (
 
 // needed are the capabilities that making a box takes. In a user namespace
 // they reach no further than the box.
-var needed = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN, unix.CAP_NET_BIND_SERVICE, unix.CAP_SETPCAP}
+var needed = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN, unix.CAP_NET_BIND_SERVICE}
 
 // denied are the capabilities that root does not have inside: with one of
 // them it could join or change a network outside the box.
@@ -18,9 +18,8 @@ var denied = []int{
 }
 
 // dropPrivileges takes from this thread, and so from the program, what made
-// the box. An ordinary user's program is left with nothing, and cannot gain
-// anything by set-uid files either: what those would give does not exist in
-// a user namespace of one user.
+// the box. An ordinary user's program is left with nothing; root's with what
+// does not reach out of it.
 func dropPrivileges(root bool) error {
 	if root {
 		for _, c := range denied {
@@ -29,9 +28,6 @@ func dropPrivileges(root bool) error {
 			}
 		}
 		return limitCapabilities(denied)
-	}
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("no_new_privs: %w", err)
 	}
 	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
 		return fmt.Errorf("ambient capabilities: %w", err)

@@ -16,7 +16,7 @@ func Probe() []Finding {
 // probeFrozen makes a box and ends it.
 func probeFrozen() Finding {
 	c := Command{Level: Frozen, Argv: []string{"-"}, Dir: "/"}
-	box, err := startBest(c)
+	box, err := startBest(c, true)
 	if err != nil {
 		if e, ok := errors.AsType[*LevelError](err); ok {
 			return e.Finding

@@ -26,6 +26,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -92,6 +93,8 @@ type Command struct {
 	CA         []byte     // PEM of the run's CA; nil: no bundle is made
 	Allow      []Endpoint // services of this machine that may be reached
 	ProxyToken string     // what the proxy asks for; "" makes one up
+
+	exe Executable
 }
 
 func (c *Command) workspace() string {
@@ -153,19 +156,20 @@ func Start(ctx context.Context, c Command) (*Process, error) {
 	if !filepath.IsAbs(c.Dir) {
 		return nil, fmt.Errorf("program %q: working directory %q is not absolute", c.Argv[0], c.Dir)
 	}
-	if c.Exe == "" {
-		exe, err := Resolve(c.Argv[0], c.Dir, c.Env)
-		if err != nil {
+	var err error
+	if c.Over == "" { // else what these are is seen inside
+		if _, err := os.Stat(c.Dir); err != nil {
+			return nil, fmt.Errorf("program %q: working directory: %w", c.Argv[0], err)
+		}
+		if c.exe, err = Resolve(cmp.Or(c.Exe, c.Argv[0]), c.Dir, c.Env); err != nil {
 			return nil, err
 		}
-		c.Exe = exe.Run
 	}
 	if c.ProxyToken == "" {
 		c.ProxyToken = rand.Text()
 	}
 	p := &Process{level: c.Level, allow: c.Allow, ctx: ctx, names: newNames(), ended: make(chan struct{})}
 	c.Env = setVariable(c.Env, "PWD", c.Dir)
-	var err error
 	switch c.Level {
 	case Frozen:
 		err = p.startFrozen(c)

@@ -2,10 +2,12 @@ package sandbox
 
 import (
 	"bytes"
+	"encoding/pem"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // showTrust shows the run's CA in every place where clients look for roots,
@@ -20,7 +22,7 @@ func (o *orders) showTrust(s *scratch) error {
 			return err
 		}
 	}
-	for _, path := range systemBundles {
+	for _, path := range slices.Concat(systemBundles, o.bundles()) {
 		if err := o.trustFile(s, path, shown); err != nil {
 			return err
 		}
@@ -28,18 +30,42 @@ func (o *orders) showTrust(s *scratch) error {
 	return nil
 }
 
-// trustFile shows a bundle with the run's CA at its end.
+// trustFile shows a bundle with the run's CA in it.
 func (o *orders) trustFile(s *scratch, path string, shown map[string]bool) error {
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil || shown[real] {
 		return nil
 	}
 	shown[real] = true
-	pem, err := os.ReadFile(real)
-	if err != nil || !bytes.Contains(pem, []byte(beginCertificate)) || bytes.Contains(pem, o.CA) {
+	old, err := os.ReadFile(real)
+	if err != nil || bytes.Contains(old, o.CA) {
 		return nil
 	}
-	return s.showFile(real, append(appendPEM(nil, pem), o.CA...), 0o644)
+	b, ok := o.trusting(real, old)
+	if !ok {
+		return nil
+	}
+	return s.showFile(real, b, 0o644)
+}
+
+// trusting returns the content of a bundle with the run's CA in it; false
+// when it is no bundle. Java's newer kind of keystore is replaced by one of
+// the older kind, which is read in its place.
+func (o *orders) trusting(path string, old []byte) ([]byte, bool) {
+	if bytes.Count(old, []byte(beginCertificate)) > 1 {
+		return append(appendPEM(nil, old), o.CA...), true
+	}
+	block, _ := pem.Decode(o.CA)
+	if block == nil {
+		return nil, false
+	}
+	if b, ok := addToKeystore(old, block.Bytes); ok {
+		return b, true
+	}
+	if filepath.Base(path) == "cacerts" && len(old) > 0 && old[0] == 0x30 {
+		return newKeystore(append(systemRoots(nil), o.CA...)), true
+	}
+	return nil, false
 }
 
 // caName is the file of a directory of roots that holds the run's CA alone.
@@ -85,19 +111,31 @@ func (o *orders) copyRoots(from, to string) error {
 	}
 	for _, e := range entries {
 		src, dst := filepath.Join(from, e.Name()), filepath.Join(to, e.Name())
-		switch e.Type() {
-		case fs.ModeSymlink:
-			err = copyLink(src, dst)
-		case fs.ModeDir:
-			err = o.copyRoots(src, dst)
-		case 0:
-			err = o.copyRoot(src, dst)
-		}
-		if err != nil && !errors.Is(err, fs.ErrPermission) {
+		if err := o.copyEntry(e, src, dst); err != nil && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
 	return nil
+}
+
+// minLinkedBundle is the size from which on a file behind a link is looked
+// into: most links are to single certificates.
+const minLinkedBundle = 16 << 10
+
+func (o *orders) copyEntry(e fs.DirEntry, src, dst string) error {
+	switch e.Type() {
+	case fs.ModeDir:
+		return o.copyRoots(src, dst)
+	case fs.ModeSymlink:
+		if st, err := os.Stat(src); err != nil || !st.Mode().IsRegular() || st.Size() < minLinkedBundle {
+			return copyLink(src, dst)
+		}
+		return o.copyRoot(src, dst)
+	case 0:
+		return o.copyRoot(src, dst)
+	default:
+		return nil
+	}
 }
 
 func copyLink(src, dst string) error {
@@ -117,8 +155,8 @@ func (o *orders) copyRoot(src, dst string) error {
 	if err != nil {
 		return err
 	}
-	if bytes.Count(b, []byte(beginCertificate)) > 1 {
-		b = append(appendPEM(nil, b), o.CA...)
+	if trusting, ok := o.trusting(src, b); ok {
+		b = trusting
 	}
 	return os.WriteFile(dst, b, 0o644)
 }
