@@ -180,7 +180,11 @@ func (s *liveStream) openWhole(header http.Header, plain *plainBody) body {
 	all := slices.Concat(w.chunks...)
 	clean, lens := s.redactor.body(all, w.lens(), w.err == io.EOF)
 	if s.redactor.replaced {
-		changed(header, len(clean))
+		told := int(s.resp.ContentLength) + len(clean) - len(all)
+		if w.err != io.EOF {
+			told = max(told, len(clean)+1) // what broke off must not look whole
+		}
+		changed(header, told)
 	}
 	w.setBytes(clean, lens)
 	return w
@@ -237,6 +241,9 @@ func (s *liveStream) search(header http.Header, w *wholeBody, codings []string) 
 	w.setBytes(out, nil)
 	if w.err == io.EOF {
 		w.err = err
+	}
+	if w.err != io.EOF {
+		header.Del("Content-Length") // what broke off must not look whole
 	}
 	return w
 }

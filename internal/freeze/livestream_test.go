@@ -16,6 +16,7 @@ import (
 
 	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/zstd"
+	"pgregory.net/rapid"
 
 	"github.com/coo-runtime/coo/internal/wire"
 )
@@ -108,7 +109,7 @@ func knowing(t *testing.T, o LiveOptions) *Live {
 	return l
 }
 
-func pack(t testing.TB, coding, text string) []byte {
+func pack(t rapid.TB, coding, text string) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	var w io.WriteCloser
