@@ -68,12 +68,18 @@ type RequestError struct {
 func (e *RequestError) Error() string { return fmt.Sprintf("call %d: cannot be sent: %s", e.N, e.What) }
 
 // A RulesError reports a source whose calls were told apart by other identity
-// rules than this coo's: its keys mean something else, so it answers nothing.
+// rules than this run's: its keys mean something else, so it answers nothing.
+// A source of programs' calls is normalised again under this run's rules; it
+// cannot be when one of its own left out what now counts.
 type RulesError struct {
 	Source string
-	Rules  string // the rules' name
+	Rules  string // the present rules' name
+	Lacks  string // the source's rule that this run has not: "/a/b", "header:x"
 }
 
 func (e *RulesError) Error() string {
+	if e.Lacks != "" {
+		return fmt.Sprintf("%s: not used: it was made with --ignore %s, and this run is not", e.Source, e.Lacks)
+	}
 	return fmt.Sprintf("%s: not used: it was made under other identity rules than the present %s", e.Source, e.Rules)
 }

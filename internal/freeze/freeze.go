@@ -62,6 +62,9 @@ type Call struct {
 	// that has not really passed yet. It is waited for only before a live
 	// call leaves.
 	Delay time.Duration
+	// Used names the rules that left something out of the identity of a
+	// program's call; see [wire.ProgramRequest].
+	Used []string
 }
 
 // A Delivery is the answer of one call.

@@ -15,7 +15,6 @@ type Frozen struct {
 	mu    sync.Mutex // guards index: a program asks from many goroutines
 	index index
 	queue waiting
-	rules *wire.Rules // of the calls of programs; nil: ProgramRules
 }
 
 // NewFrozen returns a Frozen over sources, the newest first. Every recorded

@@ -26,17 +26,13 @@ var errNoStreams = errors.New("freeze: internal error: a program's call is to be
 
 // SetRules tells by which rules the keys of programs' calls are made:
 // [wire.ProgramRules] unless it is called. It is called before the first call.
-func (f *Frozen) SetRules(rules *wire.Rules) { f.rules = rules }
+//
+// A source that was made under fewer rules of the user's is normalised again
+// under these; one made under more is not used, and Skipped says so.
+func (f *Frozen) SetRules(rules *wire.Rules) { f.index.rules = rules }
 
 // SetRules is [Frozen.SetRules].
 func (f *Fill) SetRules(rules *wire.Rules) { f.frozen.SetRules(rules) }
-
-func (f *Frozen) programRules() *wire.Rules {
-	if f.rules == nil {
-		return wire.ProgramRules()
-	}
-	return f.rules
-}
 
 // Stream implements [Streamer]. A call without a frozen answer is a
 // [*MissError]. The answer is the recorded one, chunk by chunk, as fast as it
@@ -52,7 +48,7 @@ func (f *Frozen) Stream(ctx context.Context, c Call) (*Stream, error) {
 
 // stream returns the frozen stream of c, nil when there is none.
 func (f *Frozen) stream(ctx context.Context, c Call) (s *Stream, recorded int, err error) {
-	h, recorded, ok, err := f.find(c, f.programRules())
+	h, recorded, ok, err := f.find(c, f.index.programRules())
 	if err != nil || !ok {
 		return nil, recorded, err
 	}
@@ -62,9 +58,19 @@ func (f *Frozen) stream(ctx context.Context, c Call) (s *Stream, recorded int, e
 	}
 	return &Stream{
 		Source: h.source.name, SourceCall: h.call,
-		Place: Place{Rank: h.rank, P: h.p, Head: h.head, Tail: h.answer},
-		from:  from,
+		Place:     Place{Rank: h.rank, P: h.p, Head: h.head, Tail: h.answer},
+		RulesUsed: rulesUsed(c, h),
+		from:      from,
 	}, recorded, nil
+}
+
+// rulesUsed returns the rules without which h were no answer to c, as far as
+// can be told.
+func rulesUsed(c Call, h hit) []string {
+	if !h.again {
+		return c.Used
+	}
+	return append(slices.Clone(c.Used), "the source was normalised again under this run's rules")
 }
 
 // Positions returns the numbers of all heads and tails of program p, the exec

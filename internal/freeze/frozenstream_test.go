@@ -215,3 +215,86 @@ func TestDamagedStreamsAreErrors(t *testing.T) {
 		}
 	}
 }
+
+// userRules returns program/1 and what a user added, as on a command line.
+func userRules(t testing.TB, ignores ...string) *wire.Rules {
+	t.Helper()
+	var list []wire.Ignore
+	for _, s := range ignores {
+		ig, err := wire.ParseIgnore(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, ig)
+	}
+	user, err := wire.UserRules(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return wire.ProgramRules().With(user)
+}
+
+// under makes the Call of a program's request under rules.
+func under(t testing.TB, rules *wire.Rules, body string, header ...[2]string) Call {
+	t.Helper()
+	req, doc, used, err := wire.ProgramRequest("POST", "http://h/v1", header, []byte(body), nil, rules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Call{Doc: doc, Req: req, Used: used}
+}
+
+// TestSourcesAreNormalisedAgain: a user who adds a rule keeps the answers
+// recorded without it; one who takes a rule away is told.
+func TestSourcesAreNormalisedAgain(t *testing.T) {
+	none, one, two := userRules(t), userRules(t, "/session"), userRules(t, "/session", "header:x-run")
+	body := func(n int) string { return fmt.Sprintf(`{"model":"m","session":%d}`, n) }
+	source := func(rules *wire.Rules) *Source {
+		p := programTape(t, rules)
+		for n := range 2 {
+			c := under(t, rules, body(n), [2]string{"x-run", "1"})
+			p.tail(p.head(c), &wire.Answer{Status: 200, Body: fmt.Append(nil, n), Lens: []int{1}})
+		}
+		return p.end("ok").source("s")
+	}
+	for _, tt := range []struct {
+		name          string
+		source, rules *wire.Rules
+		header        string
+		want          string
+	}{
+		{"the same rules", one, one, "1", `[200 "0" 200 "1"]`},
+		{"a rule more", none, one, "1", `[200 "0" 200 "1"]`},
+		{"two rules more", none, two, "9", `[200 "0" 200 "1"]`},
+		{"one rule more", one, two, "9", `[200 "0" 200 "1"]`},
+	} {
+		f := NewFrozen(source(tt.source))
+		f.SetRules(tt.rules)
+		var got []told
+		for n := range 2 {
+			s, err := f.Stream(t.Context(), under(t, tt.rules, body(n+5), [2]string{"x-run", tt.header}))
+			if err != nil {
+				t.Fatalf("%s: %v", tt.name, err)
+			}
+			if used := fmt.Sprint(s.RulesUsed); !strings.Contains(used, "user/1 /session") || strings.Contains(used, "again") != (tt.source != tt.rules) {
+				t.Errorf("%s: used %s", tt.name, used)
+			}
+			got = append(got, listen(t, s))
+		}
+		if fmt.Sprint(got) != tt.want {
+			t.Errorf("%s: %v, want %s", tt.name, got, tt.want)
+		}
+		_, err := f.Stream(t.Context(), under(t, tt.rules, `{"model":"other"}`))
+		if miss, ok := errors.AsType[*MissError](err); !ok || strings.Contains(string(miss.Nearest.Body), "session") {
+			t.Errorf("%s: the nearest is not told under the present rules: %v", tt.name, err)
+		}
+	}
+	f := NewFrozen(source(two))
+	f.SetRules(one)
+	if _, err := f.Stream(t.Context(), under(t, one, body(0), [2]string{"x-run", "1"})); !is[*MissError](err) {
+		t.Errorf("a rule less: %v", err)
+	}
+	if got := fmt.Sprint(f.Skipped()); got != "[s: not used: it was made with --ignore header:x-run, and this run is not]" {
+		t.Errorf("Skipped = %s", got)
+	}
+}

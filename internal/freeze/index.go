@@ -14,7 +14,8 @@ type index struct {
 	// dropFailures leaves out the failures on which failed sources ended.
 	dropFailures bool
 
-	read    []*queues // of sources[:len(read)]
+	read    []*queues   // of sources[:len(read)]
+	rules   *wire.Rules // of programs' calls; nil: ProgramRules
 	asked   map[digest.Call]int
 	skipped []error
 	told    map[skip]bool // what is in skipped
@@ -32,6 +33,10 @@ type queues struct {
 	rank   int // of the source, 0 is the newest
 	*content
 	byKey map[digest.Call][]frozenCall // in the order of the calls
+	keys  []digest.Call                // of byKey, in the order of the first calls
+	// programs is why it answers no program, nil when it does.
+	programs *RulesError
+	again    bool // the calls of programs were normalised again
 }
 
 // A hit is a frozen answer and where it is.
@@ -53,8 +58,8 @@ func (x *index) take(key digest.Call, rules *wire.Rules) (h hit, of int, ok bool
 		if err != nil {
 			return hit{}, 0, false, err
 		}
-		if !q.madeBy(rules) {
-			x.skip(rank, rules)
+		if why := q.unfit(rules); why != nil {
+			x.skip(rank, why)
 			continue
 		}
 		if len(q.byKey[key]) == 0 {
@@ -69,9 +74,20 @@ func (x *index) take(key digest.Call, rules *wire.Rules) (h hit, of int, ok bool
 	return hit{}, 0, false, nil
 }
 
-// skip notes that source rank was not used for calls told apart by rules.
-func (x *index) skip(rank int, rules *wire.Rules) {
-	s := skip{rank, rules.ID}
+// unfit returns why q answers no call told apart by rules, nil when it does.
+func (q *queues) unfit(rules *wire.Rules) *RulesError {
+	if rules.ID == wire.ProgramRules().ID {
+		return q.programs
+	}
+	if !q.madeBy(rules) {
+		return &RulesError{Source: q.source.name, Rules: rules.ID}
+	}
+	return nil
+}
+
+// skip notes that source rank was not used, and why.
+func (x *index) skip(rank int, why *RulesError) {
+	s := skip{rank, why.Rules}
 	if x.told[s] {
 		return
 	}
@@ -79,7 +95,7 @@ func (x *index) skip(rank int, rules *wire.Rules) {
 		x.told = map[skip]bool{}
 	}
 	x.told[s] = true
-	x.skipped = append(x.skipped, &RulesError{Source: x.sources[rank].name, Rules: rules.ID})
+	x.skipped = append(x.skipped, why)
 }
 
 // queues returns those of source rank. It is called with every rank in turn.
@@ -93,8 +109,8 @@ func (x *index) queues(rank int) (*queues, error) {
 		return nil, fmt.Errorf("%s: %w", s.name, err)
 	}
 	q := &queues{source: s, rank: rank, content: c, byKey: make(map[digest.Call][]frozenCall, len(c.calls))}
-	for _, f := range c.calls {
-		q.byKey[f.req] = append(q.byKey[f.req], f)
+	if err := q.fill(x.programRules()); err != nil {
+		return nil, fmt.Errorf("%s: %w", s.name, err)
 	}
 	if x.dropFailures && c.failed {
 		if err := q.dropFailures(); err != nil {
@@ -105,18 +121,71 @@ func (x *index) queues(rank int) (*queues, error) {
 	return q, nil
 }
 
+func (x *index) programRules() *wire.Rules {
+	if x.rules == nil {
+		return wire.ProgramRules()
+	}
+	return x.rules
+}
+
+// fill puts the calls of q under their keys: those of programs under the keys
+// that they have by rules.
+func (q *queues) fill(rules *wire.Rules) error {
+	older, err := q.userRules()
+	switch {
+	case err != nil:
+		return err
+	case !q.madeBy(rules):
+		q.programs = &RulesError{Source: q.source.name, Rules: rules.ID}
+	case rules.Lacks(older) != "":
+		q.programs = &RulesError{Source: q.source.name, Rules: rules.ID, Lacks: rules.Lacks(older)}
+	default:
+		q.again = older.Sum() != rules.User().Sum()
+	}
+	for _, f := range q.calls {
+		key := f.req
+		if f.p != 0 && q.again {
+			doc, _, body, err := q.request(f)
+			if err != nil {
+				return err
+			}
+			d, err := rules.Again(doc, body)
+			if err != nil {
+				return fmt.Errorf("request of call %d: %w", f.call, err)
+			}
+			key = d.Key
+		}
+		if q.byKey[key] == nil {
+			q.keys = append(q.keys, key)
+		}
+		q.byKey[key] = append(q.byKey[key], f)
+	}
+	return nil
+}
+
+// userRules returns the rules that a user had added to those of c, nil when
+// there are none.
+func (c *content) userRules() (*wire.Rules, error) {
+	for _, r := range c.rules {
+		if r.ID != wire.UserRulesID {
+			continue
+		}
+		text, err := c.blob(r.SHA256)
+		if err != nil {
+			return nil, err
+		}
+		return wire.ParseRules(text)
+	}
+	return nil, nil
+}
+
 // dropFailures takes the failures off the end of every queue. A queue that is
 // empty then is as if the source had never had the key.
 func (q *queues) dropFailures() error {
 	// In the order of the calls: of two damaged answers the same one is
 	// always named.
-	done := make(map[digest.Call]bool, len(q.byKey))
-	for _, f := range q.calls {
-		if done[f.req] {
-			continue
-		}
-		done[f.req] = true
-		queue := q.byKey[f.req]
+	for _, key := range q.keys {
+		queue := q.byKey[key]
 		for len(queue) > 0 {
 			_, a, err := q.info(queue[len(queue)-1])
 			if err != nil {
@@ -127,7 +196,7 @@ func (q *queues) dropFailures() error {
 			}
 			queue = queue[:len(queue)-1]
 		}
-		q.byKey[f.req] = queue
+		q.byKey[key] = queue
 	}
 	return nil
 }

@@ -37,7 +37,7 @@ func (x *index) nearest(d *wire.Doc) (*Nearest, error) {
 	var best *Nearest
 	bestPlace, bestShare := -1, -1
 	err = x.eachRequest(func(q *queues, f frozenCall) error {
-		doc, other, body, err := q.request(f)
+		doc, other, body, err := x.present(q, f)
 		if err != nil {
 			return fmt.Errorf("%s: %w", q.source.name, err)
 		}
@@ -69,7 +69,7 @@ func (x *index) exhausted(key digest.Call) (*Nearest, error) {
 		}
 		queue := q.byKey[key]
 		f := queue[len(queue)-1]
-		doc, _, body, err := q.request(f)
+		doc, _, body, err := x.present(q, f)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", q.source.name, err)
 		}
@@ -79,6 +79,20 @@ func (x *index) exhausted(key digest.Call) (*Nearest, error) {
 		}, nil
 	}
 	return nil, nil
+}
+
+// present returns the request of f as it is under the present rules.
+func (x *index) present(q *queues, f frozenCall) (doc []byte, info *wire.DocInfo, body []byte, err error) {
+	doc, info, body, err = q.request(f)
+	if err != nil || f.p == 0 || !q.again {
+		return doc, info, body, err
+	}
+	d, err := x.programRules().Again(doc, body)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	info, err = wire.ParseDoc(d.Bytes)
+	return d.Bytes, info, d.Body, err
 }
 
 // eachRequest calls fn with the first call of each different request, those

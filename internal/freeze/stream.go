@@ -30,6 +30,7 @@ type Stream struct {
 	Source     string // name of the source, when frozen
 	SourceCall int64  // number of the call in the source, when frozen
 	Place      Place
+	RulesUsed  []string // of the call, when frozen: what left something out of its identity
 
 	from streamed
 }

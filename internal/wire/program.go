@@ -293,16 +293,21 @@ func (q *programCall) json(body []byte) bool {
 	}
 	q.bodyKind = "json"
 	for _, set := range q.rules.Sets() {
-		var rules []*PointerRule
-		for i := range set.Pointers {
-			if hostIs(q.url, set.Pointers[i].Host) {
-				rules = append(rules, &set.Pointers[i])
-			}
-		}
-		canonical = cutPointers(canonical, rules, func(r *PointerRule, value []byte) bool { return q.cut(set, r, value) })
+		canonical = q.cutAll(set, canonical)
 	}
 	q.doc.Body = canonical
 	return true
+}
+
+// cutAll returns body, canonical JSON, without what the pointers of set name.
+func (q *programCall) cutAll(set *Rules, body []byte) []byte {
+	var rules []*PointerRule
+	for i := range set.Pointers {
+		if hostIs(q.url, set.Pointers[i].Host) {
+			rules = append(rules, &set.Pointers[i])
+		}
+	}
+	return cutPointers(body, rules, func(r *PointerRule, value []byte) bool { return q.cut(set, r, value) })
 }
 
 // cut decides whether value, which r names, goes.

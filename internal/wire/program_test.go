@@ -269,6 +269,53 @@ func TestUsersRules(t *testing.T) {
 	}
 }
 
+// TestRequestsCanBeNormalisedAgain: the document under more rules follows from
+// the one under fewer.
+func TestRequestsCanBeNormalisedAgain(t *testing.T) {
+	rules := func(pointers ...string) *Rules {
+		var list []Ignore
+		for _, p := range pointers {
+			ig, err := ParseIgnore(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			list = append(list, ig)
+		}
+		user, err := UserRules(list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ProgramRules().With(user)
+	}
+	header := [][2]string{{"x-run", "7"}, {"x-other", "8"}, {"authorization", "Bearer " + Placeholder("OPENAI_API_KEY")}}
+	for _, body := range []string{
+		"", `{"a":{"b":1,"c":{"d":[1,2]}},"e":"f","model":"m"}`, `{"a":{"b":{"model":1},"c":2}}`, `[1]`, "text",
+	} {
+		for _, tt := range []struct{ fewer, more []string }{
+			{nil, []string{"/a/b", "header:x-run"}},
+			{[]string{"/a/b"}, []string{"/a", "/a/b"}},
+			{[]string{"header:x-run"}, []string{"header:x-run", "header:x-other", "/e", "/0"}},
+			{nil, nil},
+		} {
+			_, before, _ := ask(t, "http://h/", header, body, rules(tt.fewer...))
+			_, want, _ := ask(t, "http://h/", header, body, rules(tt.more...))
+			got, err := rules(tt.more...).Again(before.Bytes, before.Body)
+			if err != nil || got.Key != want.Key || string(got.Bytes) != string(want.Bytes) || string(got.Body) != string(want.Body) {
+				t.Errorf("%s from %v to %v:\n got %s %s, %v\nwant %s %s", body, tt.fewer, tt.more, got.Bytes, got.Body, err, want.Bytes, want.Body)
+			}
+			if lacks := rules(tt.more...).Lacks(rules(tt.fewer...).User()); lacks != "" {
+				t.Errorf("%v lacks %s of %v", tt.more, lacks, tt.fewer)
+			}
+		}
+	}
+	if got := rules("/a").Lacks(rules("/a", "/b").User()); got != "/b" {
+		t.Errorf("Lacks = %q", got)
+	}
+	if got := rules().Lacks(rules("header:x").User()); got != "header:x" {
+		t.Errorf("Lacks = %q", got)
+	}
+}
+
 func TestUsersRulesForOneHost(t *testing.T) {
 	user, err := UserRules([]Ignore{{Header: "x-a", Host: "one.test"}, {Header: "x-a", Host: "two.test:81"}})
 	if err != nil {

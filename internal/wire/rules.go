@@ -84,6 +84,17 @@ func (r *Rules) With(user *Rules) *Rules {
 	return &out
 }
 
+// User returns the rules that a user added, nil when there are none.
+func (r *Rules) User() *Rules { return r.user }
+
+// Sum returns the digest of r, the zero digest for nil.
+func (r *Rules) Sum() digest.Digest {
+	if r == nil {
+		return digest.Digest{}
+	}
+	return r.Digest
+}
+
 // Sets returns r and the user's rules, if there are any: what the first
 // record of a run names.
 func (r *Rules) Sets() []*Rules {
@@ -149,7 +160,7 @@ func ParseRules(b []byte) (*Rules, error) {
 			return nil, fmt.Errorf("rules: %w", err)
 		}
 	}
-	if r.ID == userRules {
+	if r.ID == UserRulesID {
 		return r, r.checkUser()
 	}
 	return r, nil

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// userRules is the name of the rules that a user adds.
-const userRules = "user/1"
+// UserRulesID is the name of the rules that a user adds.
+const UserRulesID = "user/1"
 
 // maxIgnores is the number of rules that a user may add.
 const maxIgnores = 1000
@@ -53,7 +53,7 @@ func UserRules(ignores []Ignore) (*Rules, error) {
 		Omit     []Omission    `json:"omit"`
 		Pointers []PointerRule `json:"pointers"`
 	}
-	text.ID, text.Omit, text.Pointers = userRules, []Omission{}, []PointerRule{}
+	text.ID, text.Omit, text.Pointers = UserRulesID, []Omission{}, []PointerRule{}
 	for _, ig := range ignores {
 		if (ig.Header == "") == (ig.Pointer == "") {
 			return nil, errors.New("rules: each needs a header or a pointer, and not both")
@@ -80,6 +80,54 @@ func UserRules(ignores []Ignore) (*Rules, error) {
 		return nil, fmt.Errorf("rules: %w", err)
 	}
 	return ParseRules(b)
+}
+
+// Lacks returns the first rule of a user's rules, older, that r has not: what
+// was left out by it cannot be told any more. It returns "" when there is none;
+// older may be nil.
+func (r *Rules) Lacks(older *Rules) string {
+	if older == nil {
+		return ""
+	}
+	now := &Rules{}
+	if r.user != nil {
+		now = r.user
+	}
+	for _, om := range older.Omit {
+		same := func(o Omission) bool { return o.Host == om.Host && slices.Equal(o.Names, om.Names) }
+		if !slices.ContainsFunc(now.Omit, same) {
+			return "header:" + strings.Join(om.Names, ",")
+		}
+	}
+	for _, p := range older.Pointers {
+		same := func(o PointerRule) bool { return o.Host == p.Host && o.Pointer == p.Pointer }
+		if !slices.ContainsFunc(now.Pointers, same) {
+			return p.Pointer
+		}
+	}
+	return ""
+}
+
+// Again returns the document of a program's request under r, from the document
+// and the body that it had under fewer rules of the user's ([Rules.Lacks]).
+func (r *Rules) Again(doc, body []byte) (*Doc, error) {
+	info, err := ParseDoc(doc)
+	if err != nil {
+		return nil, err
+	}
+	q := &programCall{
+		rules: r, url: info.URL, bodyKind: info.BodyKind,
+		req: &Request{Method: info.Method}, doc: &Doc{Body: body},
+	}
+	for _, h := range info.Headers {
+		if r.user == nil || r.user.omitsOn(h[0], info.URL) == nil {
+			q.headers = append(q.headers, h)
+		}
+	}
+	if r.user != nil && info.BodyKind == "json" {
+		q.doc.Body = q.cutAll(r.user, body)
+	}
+	return q.doc, q.encode()
 }
 
 // checkUser holds the rules of a user to what they may leave out.
