@@ -20,7 +20,7 @@ const module = "github.com/coo-runtime/coo/"
 var layers = [][]string{
 	{"internal/digest", "internal/canon", "internal/durable", "internal/coding"},
 	{"internal/chain", "internal/store", "internal/wire"},
-	{"internal/flight", "internal/workspace", "internal/mission"},
+	{"internal/flight", "internal/workspace", "internal/mission", "internal/config"},
 	{"internal/snapshot"},
 	{"internal/freeze", "internal/sandbox"},
 	{"internal/proxy"},

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/coo-runtime/coo/internal/canon"
+	"github.com/coo-runtime/coo/internal/config"
 	"github.com/coo-runtime/coo/internal/digest"
 	"github.com/coo-runtime/coo/internal/durable"
 	"github.com/coo-runtime/coo/internal/flight"
@@ -117,6 +118,7 @@ func (a *app) runProgram(argv []string, f runFlags) error {
 		Facts:    facts(st.Place(dir.Path()), f.calls),
 		Snapshot: snapshotOptions(names, known), AllowUnsnapshotted: f.anyway,
 	})
+	a.skipped(answers)
 	if is[*run.IncompleteError](err) {
 		return a.incomplete(err)
 	}
@@ -173,6 +175,9 @@ func (a *app) programs(f runFlags, names []string, answers answers, sources []*f
 	rules, err := programRules(f.ignore)
 	if err != nil {
 		return nil, err
+	}
+	if ruled, ok := answers.(interface{ SetRules(*wire.Rules) }); ok {
+		ruled.SetRules(rules)
 	}
 	var allow []sandbox.Endpoint
 	for _, service := range f.allow {
@@ -235,9 +240,13 @@ func withPlaceholders(env, names []string, sources []*freeze.Source) ([]string, 
 }
 
 // programRules returns the identity rules of a program's calls: coo's own,
-// and those that --ignore adds.
+// and those that coo.toml and --ignore add.
 func programRules(ignore []string) (*wire.Rules, error) {
-	var list []wire.Ignore
+	file, err := config.Find(".")
+	if err != nil {
+		return nil, usagef("%v", err)
+	}
+	list := file.Ignore
 	for _, s := range ignore {
 		ig, err := wire.ParseIgnore(s)
 		if err != nil {

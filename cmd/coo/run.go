@@ -300,6 +300,7 @@ func (a *app) perform(st *store.Store, name string, program *mission.Program, so
 		Snapshot: snapshotOptions(names, known), AllowUnsnapshotted: f.anyway,
 		Recover: func() error { return a.recover(st) },
 	})
+	a.skipped(answers)
 	if is[*run.IncompleteError](err) {
 		return a.incomplete(err)
 	}
@@ -329,6 +330,15 @@ func answerer(f runFlags, s settings, secrets []string, sources []*freeze.Source
 		return live, know, nil
 	}
 	return freeze.NewFill(live, sources...), know, nil
+}
+
+// skipped tells which sources answered nothing, and why.
+func (a *app) skipped(from answers) {
+	if s, ok := from.(interface{ Skipped() []error }); ok {
+		for _, err := range s.Skipped() {
+			a.say("%v", err)
+		}
+	}
 }
 
 func clockOf(calls string, s settings, sources []*freeze.Source) (freeze.Clock, error) {

@@ -85,6 +85,9 @@ func Do(ctx context.Context, c Config) error {
 	answers := freeze.NewFrozen(c.Source)
 	defer answers.Close()
 	if programs != nil {
+		if programRules != nil {
+			answers.SetRules(programRules)
+		}
 		p := *programs
 		p.Rules, p.Answers, p.Positions, p.Patience = programRules, answers, answers.Positions, performing.ReplayPatience
 		programs = &p
