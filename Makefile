@@ -1,5 +1,5 @@
 # Every target is one script; each prints what it does.
-.PHONY: build check test prove shams machines release bench
+.PHONY: build check test prove shams machines release bench artefacts
 
 build: ## the static binary, bin/coo
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o bin/coo ./cmd/coo
@@ -21,3 +21,6 @@ release: ## make release VERSION=v0.1.0: archives, wheels and SHA256SUMS in dist
 
 bench: ## the figures of docs/performance.md
 	./bench/run.sh
+
+artefacts: ## the demo's pack, example and transcript; on a yes: make artefacts YES=1
+	./tools/artefacts.sh "$(YES)"

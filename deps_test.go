@@ -18,7 +18,7 @@ const module = "github.com/coo-runtime/coo/"
 // layers lists the packages from the bytes upwards. A package imports only
 // packages of the rows above its own.
 var layers = [][]string{
-	{"internal/digest", "internal/canon", "internal/durable", "internal/coding"},
+	{"internal/digest", "internal/canon", "internal/durable", "internal/coding", "internal/archive", "internal/credential"},
 	{"internal/chain", "internal/store", "internal/wire"},
 	{"internal/flight", "internal/workspace", "internal/mission", "internal/config"},
 	{"internal/snapshot"},
@@ -28,6 +28,7 @@ var layers = [][]string{
 	{"internal/run", "internal/rollback"},
 	{"internal/replay", "internal/upkeep"},
 	{"internal/demo", "internal/report"},
+	{"internal/pack"},
 	{"cmd/coo"},
 	// Outside the binary. The model server imports nothing of coo's.
 	{"internal/modelserver"},
@@ -43,7 +44,7 @@ var inLayer = map[string][]string{
 var alone = []string{"internal/modelserver"}
 
 // pure decide bytes: what they may not import would let the outside in.
-var pure = []string{"internal/digest", "internal/canon", "internal/chain", "internal/mission", "internal/wire"}
+var pure = []string{"internal/digest", "internal/canon", "internal/chain", "internal/mission", "internal/wire", "internal/archive", "internal/credential", "internal/pack"}
 
 var forbiddenInPure = []string{
 	"os", "os/exec", "net", "net/http", "time", "math/rand", "math/rand/v2",

@@ -33,6 +33,7 @@ import (
 var ordered = []string{
 	"internal/digest", "internal/canon", "internal/chain", "internal/wire", "internal/mission",
 	"internal/flight", "internal/workspace", "internal/freeze", "internal/run", "internal/replay", "internal/report",
+	"internal/archive", "internal/credential", "internal/pack",
 }
 
 // TestNoMapOrder reads the source in this process, as

@@ -4,7 +4,7 @@
 //
 //	bench -coo FILE [-dir DIR] [-cpuprofile FILE] [SECTION…]
 //
-// Sections are append, latency, replay, history, verify and start; without
+// Sections are append, latency, replay, history, verify, pack and start; without
 // one, all of them. Run it with ./bench/run.sh.
 package main
 
@@ -39,6 +39,7 @@ var sections = []struct {
 	{"replay", (*bench).replay},
 	{"history", (*bench).history},
 	{"verify", (*bench).verify},
+	{"pack", (*bench).pack},
 	{"start", (*bench).start},
 }
 

@@ -81,11 +81,11 @@ func lastRun(dir string) (*store.Store, store.Handle, *flight.Run, error) {
 
 // replayOnce reads the newest run of the store in dir and replays it.
 func (b *bench) replayOnce(dir string) error {
-	st, _, r, err := lastRun(dir)
+	_, _, r, err := lastRun(dir)
 	if err != nil {
 		return err
 	}
-	return replay.Do(b.ctx, replay.Config{Run: r, Source: freeze.FromLoaded(st, r), Blob: r.Blob})
+	return replay.Do(b.ctx, replay.Config{Run: r, Source: freeze.FromLoaded("bench", r), Blob: r.Blob})
 }
 
 // command runs coo in dir.

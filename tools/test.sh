@@ -32,6 +32,8 @@ COO_PROOF=$n go test -count=1 -run TestAbuse ./internal/mission
 step "releases: reproducible, installed by pip and by go install"
 COO_PROOF=$n go test -C tools -count=1 -v ./release >.cache/release.out 2>&1 || { cat .cache/release.out; exit 1; }
 grep -E '^(ok|--- )' .cache/release.out
+step "flipped bits of the demo's pack, without the detector"
+COO_PROOF=$n go test -count=1 -timeout 60m -v -run "Flip" ./internal/pack | grep -E 'flips|^(ok|FAIL|---)'
 step "shams: builds that must be caught"
 go run -C tools ./shams
 step "crashes, failing calls and full disks, on the binary itself"

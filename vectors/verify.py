@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Verify an exported coo run, with nothing but Python's standard library.
+"""Verify an exported coo run, or a pack, with nothing but Python's standard library.
 
     python3 verify.py DIR [RUN-ID]
+    python3 verify.py PACK.zip [RUN-ID]
 
 DIR holds flight.jsonl and blobs/<sha256>, each the plain content it is named
-by. The format is docs/format/flight.md. Prints "ok <run id> <n> records, <m>
+by. The format is docs/format/flight.md; that of a pack is docs/format/pack.md,
+and pack.py beside this file reads it. Prints "ok <run id> <n> records, <m>
 blobs" and exits 0, or names the first damage on stderr and exits 4.
 """
 
@@ -167,11 +169,14 @@ class Run:
 
     def blob(self, name, what):
         need(name in self.names, f"{what}: blob {name} is missing")
-        with open(os.path.join(self.root, "blobs", name), "rb") as f:
-            data = f.read()
+        data = self.read(name)
         need(sha(data) == name, f"{what}: blob {name} has other content")
         self.named.add(name)
         return data
+
+    def read(self, name):
+        with open(os.path.join(self.root, "blobs", name), "rb") as f:
+            return f.read()
 
     def request(self, name):
         doc = decode(self.blob(name, "req"))
@@ -318,6 +323,12 @@ class Run:
         self.names = set(os.listdir(blobs))
         with open(os.path.join(self.root, "flight.jsonl"), "rb") as f:
             data = f.read()
+        count = self.lines(data, want)
+        need(self.names == self.named, f"blobs: not named by the run: {min(self.names - self.named, default='')}")
+        return f"ok {self.id} {count} records, {len(self.named)} blobs"
+
+    def lines(self, data, want):
+        """Check the records in data, and return how many there are."""
         lines = data.split(b"\n")
         need(lines.pop() == b"", f"flight.jsonl: record {len(lines)}: the line has no end")
         prev, last, r = "0" * 64, "", {}
@@ -337,8 +348,8 @@ class Run:
             prev, last = sha(line), r["t"]
         need(last == "seal", f"flight.jsonl: record {len(lines)}: the run ends without a seal")
         need(want in (None, prev), f"flight.jsonl: record {len(lines) - 1}: the run is {prev}")
-        need(self.names == self.named, f"blobs: not named by the run: {min(self.names - self.named, default='')}")
-        return f"ok {prev} {len(lines)} records, {len(self.named)} blobs"
+        self.id = prev
+        return len(lines)
 
     def seal(self, s, lines):
         need(s["count"] == len(lines), f"seal: count is {s['count']}, want {len(lines)}")
@@ -352,6 +363,10 @@ def main(args):
     if len(args) not in (1, 2):
         print(__doc__, file=sys.stderr)
         return 2
+    if not os.path.isdir(args[0]):
+        import pack
+
+        return pack.main(args)
     try:
         print(Run(args[0]).verify(args[1] if len(args) > 1 else None))
     except (Damage, OSError) as e:

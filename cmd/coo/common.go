@@ -6,11 +6,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
+	"github.com/coo-runtime/coo/internal/archive"
 	"github.com/coo-runtime/coo/internal/flight"
 	"github.com/coo-runtime/coo/internal/freeze"
 	"github.com/coo-runtime/coo/internal/mission"
+	"github.com/coo-runtime/coo/internal/pack"
 	"github.com/coo-runtime/coo/internal/replay"
 	"github.com/coo-runtime/coo/internal/report"
 	"github.com/coo-runtime/coo/internal/rollback"
@@ -22,7 +25,7 @@ import (
 // classify turns the errors of the packages into exit statuses.
 func classify(err error) int {
 	switch {
-	case is[*store.DamageError](err), is[*freeze.SourceError](err):
+	case is[*store.DamageError](err), is[*freeze.SourceError](err), is[*archive.Error](err):
 		return exitIntegrity
 	case is[*replay.Divergence](err):
 		return exitDiverged
@@ -180,24 +183,28 @@ func shown(path string) string {
 	return rel
 }
 
-// A recording is a run as the reading commands use it.
+// A recording is a run as the reading commands use it: of a store, or of a
+// pack.
 type recording struct {
-	st     *store.Store
+	st     *store.Store // nil: it is a pack's
 	handle store.Handle
 	run    *flight.Run
 	docs   report.Docs
+
+	pack *pack.Pack   // nil: it is a store's
+	file string       // the pack's, as it was given
+	shop *store.Store // where a replay of a pack's programs finds its contents; made when it is needed
 }
 
 // load finds and reads a run, sealed or not.
 func (a *app) load(ref string) (*recording, error) {
+	if isPack(ref) {
+		return a.loadPack(ref)
+	}
 	st, err := a.openStore()
 	if err != nil {
 		return nil, err
 	}
-	return loadFrom(st, ref)
-}
-
-func loadFrom(st *store.Store, ref string) (*recording, error) {
 	h, err := resolve(st, ref)
 	if err != nil {
 		return nil, err
@@ -207,6 +214,69 @@ func loadFrom(st *store.Store, ref string) (*recording, error) {
 		return nil, err
 	}
 	return &recording{st: st, handle: h, run: r, docs: report.Docs{Blob: r.Blob}}, nil
+}
+
+// isPack reports whether a RUN on the command line is the name of a pack.
+func isPack(ref string) bool {
+	return strings.HasSuffix(ref, ".zip") || strings.ContainsRune(ref, '/') || strings.ContainsRune(ref, os.PathSeparator)
+}
+
+// loadPack opens a pack; it stays open until the command ends.
+func (a *app) loadPack(name string) (*recording, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, usagef("pack %q: %v", name, unwrapPath(err))
+	}
+	a.atEnd = append(a.atEnd, func() { f.Close() })
+	fi, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !fi.Mode().IsRegular() {
+		return nil, usagef("pack %q: not a regular file", name)
+	}
+	p, err := pack.Open(f, fi.Size())
+	if err != nil {
+		return nil, inPack(name, err)
+	}
+	return &recording{
+		handle: store.Handle{Sealed: true, ID: p.Run.ID}, run: p.Run, docs: report.Docs{Blob: p.Get}, pack: p, file: name,
+	}, nil
+}
+
+// inPack says of which pack an error is.
+func inPack(name string, err error) error { return fmt.Errorf("%s: %w", name, err) }
+
+// verify checks every byte of a sealed run.
+func (r *recording) verify() error {
+	if r.pack == nil {
+		_, err := flight.Verify(r.st, r.run.ID)
+		return err
+	}
+	if err := r.pack.Verify(runtime.GOMAXPROCS(0)); err != nil {
+		return inPack(r.file, err)
+	}
+	return nil
+}
+
+// source returns the run as a source of frozen answers.
+func (r *recording) source() *freeze.Source {
+	name := "run " + r.run.ID.Short()
+	if r.pack != nil {
+		name = "pack " + r.file
+	}
+	return freeze.FromLoaded(name, r.run)
+}
+
+// calls returns how many calls the run has sent, or had answered from records.
+func (r *recording) calls() int {
+	n := 0
+	for _, rec := range r.run.Records {
+		if c, ok := rec.(*flight.Call); ok && c.Kind == "http" {
+			n++
+		}
+	}
+	return n
 }
 
 // resolve finds a run by what the user calls it. One that is not there is a
@@ -221,6 +291,9 @@ func resolve(st *store.Store, ref string) (store.Handle, error) {
 
 // name returns what the run is called on the command line.
 func (r *recording) name() string {
+	if r.pack != nil {
+		return r.file
+	}
 	if r.run.Seal == nil {
 		return "~" + r.run.Last.Short()
 	}

@@ -26,7 +26,7 @@ func (a *app) diff(refA, refB string) error {
 	if err != nil {
 		return err
 	}
-	right, err := loadFrom(left.st, refB)
+	right, err := a.load(refB)
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ func (a *app) explain(ref string) error {
 	if _, err := rec.open(); err != nil {
 		return err
 	}
-	e := report.Explanation{Lineage: report.NewLineage(rec.run.Records), Records: rec.run.Records}
+	e := report.Explanation{Lineage: report.NewLineage(rec.run.Records), Records: rec.run.Records, Pack: rec.pack != nil}
 	if e.Summary, err = report.Summarise(rec.run, rec.docs); err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func (a *app) explain(ref string) error {
 		}
 		e.Origins, e.Execution = report.Origins(values), x.N
 	}
-	if rec.run.Seal != nil {
+	if rec.run.Seal != nil && rec.st != nil {
 		b, err := os.ReadFile(divergenceFile(rec))
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err

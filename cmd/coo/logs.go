@@ -109,6 +109,9 @@ func (a *app) logs(ref string, f logsFlags) error {
 	if err != nil {
 		return err
 	}
+	if f.times && rec.pack != nil {
+		return usagef("coo logs --times: a pack holds no times; they are in the store that recorded the run")
+	}
 	var times map[int64]string
 	if f.times {
 		if times, err = answerTimes(rec); err != nil {

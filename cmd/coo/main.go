@@ -126,7 +126,7 @@ func (a *app) command() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.storeDir, "store", "", "the `DIR` that holds .coo (default: the nearest one upwards)")
 	root.AddCommand(
 		a.initCommand(), a.runCommand(), a.replayCommand(), a.inspectCommand(), a.logsCommand(),
-		a.explainCommand(), a.verifyCommand(), a.diffCommand(),
+		a.explainCommand(), a.verifyCommand(), a.diffCommand(), a.packCommand(), a.unpackCommand(),
 		a.rollbackCommand(), a.restoreCommand(), a.gcCommand(), a.fsckCommand(), a.versionCommand(),
 		exitStatusesTopic(), runsTopic(),
 	)
@@ -252,6 +252,8 @@ func runsTopic() *cobra.Command {
   @last   the run of the newest execution
   @open   the run in progress, or the newest that came to no end
   ~3f2a   an incomplete run, by the digest of its last whole record
+  a.zip   the run in a pack: a file whose name ends in .zip, or any other with
+          a slash (./a); commands that change a workspace take none
 
 Equal runs have equal IDs, on every machine: the ID is the digest of the run's
 seal, which covers every record.`,

@@ -394,6 +394,10 @@ func (a *app) replayPrograms(rec *recording) (*run.Programs, error) {
 	if err != nil {
 		return nil, err
 	}
+	st, err := a.workshop(rec)
+	if err != nil {
+		return nil, err
+	}
 	recorded, err := replayEnvirons(rec)
 	if err != nil {
 		return nil, err
@@ -406,7 +410,7 @@ func (a *app) replayPrograms(rec *recording) (*run.Programs, error) {
 	return &run.Programs{
 		Level: level, Allow: services,
 		Ground: run.Scratch{
-			Store: rec.st, Base: base, Dir: place, Bind: level == sandbox.Frozen,
+			Store: st, Base: base, Dir: place, Bind: level == sandbox.Frozen,
 		},
 		Secrets: secrets,
 		Stdout:  a.stdout, Stderr: a.stderr, Note: func(text string) { a.say("%s", visible(text)) },
@@ -416,7 +420,7 @@ func (a *app) replayPrograms(rec *recording) (*run.Programs, error) {
 			}
 			return nil
 		},
-		Content: rec.st.Get,
+		Content: st.Get,
 		Environ: func(vars [][2]string) []string { return sandbox.Restore(vars, secrets) },
 	}, nil
 }
@@ -439,31 +443,88 @@ func (a *app) presentGround(rec *recording, dir *workspace.Dir, c *replay.Config
 	if err != nil {
 		return err
 	}
+	st, err := a.workshop(rec)
+	if err != nil {
+		return err
+	}
 	options := snapshotOptions(names, known)
-	today, err := snapshot.Take(dir.Path(), rec.st, options)
+	today, err := snapshot.Take(dir.Path(), st, options)
 	if err != nil {
 		return err
 	}
 	c.Programs.Ground = run.Scratch{
-		Store: rec.st, Base: today.Tree, Dir: dir.Path(), Bind: c.Programs.Level == sandbox.Frozen, Options: options,
+		Store: st, Base: today.Tree, Dir: dir.Path(), Bind: c.Programs.Level == sandbox.Frozen, Options: options,
 	}
 	return nil
 }
 
-// baseline returns the workspace's tree before the run, and where that was.
-func (r *recording) baseline() (tree digest.Digest, place string, err error) {
+// workshop returns a store from which the workspace of a replay is made: the
+// run's own, or, for a pack, one that goes when the command ends.
+func (a *app) workshop(rec *recording) (*store.Store, error) {
+	if rec.st != nil {
+		return rec.st, nil
+	}
+	if rec.shop != nil {
+		return rec.shop, nil
+	}
+	dir, err := os.MkdirTemp("", "coo-pack-*")
+	if err != nil {
+		return nil, err
+	}
+	a.atEnd = append(a.atEnd, func() { os.RemoveAll(dir) })
+	st, _, err := store.Init(dir)
+	if err != nil {
+		return nil, err
+	}
+	batch, err := st.NewBatch()
+	if err != nil {
+		return nil, err
+	}
+	defer batch.Discard()
+	for _, d := range rec.pack.Contents() {
+		r, err := rec.pack.Open(d)
+		if err == nil {
+			_, _, err = batch.PutReader(r)
+		}
+		if err != nil {
+			return nil, inPack(rec.file, err)
+		}
+	}
+	rec.shop = st
+	return st, batch.Commit()
+}
+
+// attached returns the values attached to each execution of the run that is
+// known of.
+func (r *recording) attached() ([][][]byte, error) {
+	if r.pack != nil {
+		return [][][]byte{r.pack.Attachments}, nil
+	}
 	executions, err := r.st.Executions()
 	if err != nil {
-		return tree, "", err
+		return nil, err
 	}
+	var out [][][]byte
 	for _, e := range executions {
 		if e.Run != r.run.ID {
 			continue
 		}
 		values, err := r.st.Attachments(e)
 		if err != nil {
-			return tree, "", err
+			return nil, err
 		}
+		out = append(out, values)
+	}
+	return out, nil
+}
+
+// baseline returns the workspace's tree before the run, and where that was.
+func (r *recording) baseline() (tree digest.Digest, place string, err error) {
+	executions, err := r.attached()
+	if err != nil {
+		return tree, "", err
+	}
+	for _, values := range executions {
 		at, err := run.ParseAttachments(values)
 		if err != nil {
 			return tree, "", err
@@ -480,23 +541,12 @@ func (r *recording) baseline() (tree digest.Digest, place string, err error) {
 // replayEnvirons returns the recorded variables of each program of a run, in
 // the order in which they were started.
 func replayEnvirons(rec *recording) ([][][2]string, error) {
+	programs, err := starts(rec)
 	var out [][][2]string
-	for _, r := range rec.run.Records {
-		call, ok := r.(*flight.Call)
-		if !ok || call.Kind != "exec" {
-			continue
-		}
-		doc, err := rec.run.Blob(digest.Digest(call.Req))
-		if err != nil {
-			return nil, err
-		}
-		e, err := wire.ParseExec(doc)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, e.Env)
+	for _, p := range programs {
+		out = append(out, p.Env)
 	}
-	return out, nil
+	return out, err
 }
 
 // replayServices returns the services that a run's programs called. In a

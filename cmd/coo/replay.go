@@ -9,17 +9,19 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/coo-runtime/coo/internal/digest"
 	"github.com/coo-runtime/coo/internal/durable"
 	"github.com/coo-runtime/coo/internal/flight"
-	"github.com/coo-runtime/coo/internal/freeze"
 	"github.com/coo-runtime/coo/internal/replay"
 	"github.com/coo-runtime/coo/internal/report"
 	"github.com/coo-runtime/coo/internal/run"
+	"github.com/coo-runtime/coo/internal/wire"
 	"github.com/coo-runtime/coo/internal/workspace"
 )
 
 func (a *app) replayCommand() *cobra.Command {
 	var against string
+	var trust bool
 	cmd := &cobra.Command{
 		Use:   "replay RUN",
 		Short: "Perform a run again from its record, and compare",
@@ -30,18 +32,22 @@ and fails again identically is identical.
 
 With --against, today's source FILE, or the files of today's directory DIR, are
 put in the place of the recorded ones, and the replay stops at the first
-difference: a regression test.`,
+difference: a regression test.
+
+A run in a pack that starts programs is not performed unless --trust is given:
+they come from whoever made the pack. What would run is shown.`,
 		Example: `  coo replay @last
   coo replay 3f2a --against summarise.star
   coo replay 3f2a --against .`,
 		Args: exactly(1, "one run"),
-		RunE: func(_ *cobra.Command, args []string) error { return a.replay(args[0], against) },
+		RunE: func(_ *cobra.Command, args []string) error { return a.replay(args[0], against, trust) },
 	}
 	cmd.Flags().StringVar(&against, "against", "", "replay today's `FILE|DIR` against the record")
+	cmd.Flags().BoolVar(&trust, "trust", false, "start the programs that a pack's run starts")
 	return cmd
 }
 
-func (a *app) replay(ref, against string) error {
+func (a *app) replay(ref, against string, trust bool) error {
 	rec, err := a.load(ref)
 	if err != nil {
 		return err
@@ -49,13 +55,15 @@ func (a *app) replay(ref, against string) error {
 	if rec.run.Seal == nil {
 		return withStatus(exitUsage, fmt.Errorf("run %s is incomplete: only a sealed run can be replayed; coo run --from '%s' uses its answers", rec.name(), rec.name()))
 	}
-	verified, err := flight.Verify(rec.st, rec.run.ID)
-	if err != nil {
+	if err := rec.verify(); err != nil {
+		return err
+	}
+	if err := a.mayStart(rec, trust); err != nil {
 		return err
 	}
 	c := replay.Config{
 		Run:    rec.run,
-		Source: freeze.FromLoaded(rec.st, rec.run),
+		Source: rec.source(),
 		Blob:   rec.run.Blob,
 		Observed: func(r flight.Record) {
 			fmt.Fprintln(a.stdout, report.Line(r, rec.docs))
@@ -76,7 +84,53 @@ func (a *app) replay(ref, against string) error {
 		}
 		defer done()
 	}
-	return a.replayed(rec, verified.Calls, replay.Do(a.ctx, c))
+	return a.replayed(rec, replay.Do(a.ctx, c))
+}
+
+// A startedProgram is an exec call of a run.
+type startedProgram struct {
+	record int64
+	*wire.Exec
+}
+
+// starts returns the programs that a run has started, in order.
+func starts(rec *recording) ([]startedProgram, error) {
+	var out []startedProgram
+	for _, r := range rec.run.Records {
+		call, ok := r.(*flight.Call)
+		if !ok || call.Kind != "exec" {
+			continue
+		}
+		doc, err := rec.run.Blob(digest.Digest(call.Req))
+		if err != nil {
+			return nil, err
+		}
+		e, err := wire.ParseExec(doc)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, startedProgram{call.N, e})
+	}
+	return out, nil
+}
+
+// mayStart shows the programs that the run of a pack starts, and refuses to
+// start them without --trust.
+func (a *app) mayStart(rec *recording, trust bool) error {
+	if rec.pack == nil {
+		return nil
+	}
+	programs, err := starts(rec)
+	if err != nil {
+		return inPack(rec.file, err)
+	}
+	for _, p := range programs {
+		a.say("record %d starts %s", p.record, visible(fmt.Sprintf("%q", p.Argv)))
+	}
+	if len(programs) == 0 || trust {
+		return nil
+	}
+	return withStatus(exitPolicy, fmt.Errorf("%s: a pack's programs are not started unless you trust whoever made it: --trust", rec.file))
 }
 
 // against puts today's source or workspace in the place of the recorded one.
@@ -110,8 +164,7 @@ func (a *app) against(rec *recording, path string, c *replay.Config) (done func(
 }
 
 // replayed tells what came of a replay, and keeps a divergence for explain.
-func (a *app) replayed(rec *recording, calls int64, err error) error {
-	note := divergenceFile(rec)
+func (a *app) replayed(rec *recording, err error) error {
 	d, diverged := errors.AsType[*replay.Divergence](err)
 	out := a.stdout
 	if rec.ofProgram() {
@@ -127,24 +180,45 @@ func (a *app) replayed(rec *recording, calls int64, err error) error {
 		cause := report.Cause(d, rec.run.Records, rec.docs)
 		fmt.Fprintf(out, "diverged at record %d: %s\n", d.N, cause)
 		b.WriteString("cause: " + cause + "\n")
-		if err := durable.MkdirAll(filepath.Dir(note), 0o755); err != nil {
+		if err := noteDivergence(rec, b.Bytes()); err != nil {
 			return err
 		}
-		if err := durable.WriteFile(note, b.Bytes(), 0o644); err != nil {
-			return err
-		}
-		a.next("coo explain %s", rec.name())
+		a.next("coo explain %s", visible(rec.name()))
 		return silently(exitDiverged)
 	case err != nil:
 		return err
 	}
-	if err := os.Remove(note); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := noteDivergence(rec, nil); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "identical: %s, %s answered from the record, 0 sent, root %s\n",
-		report.Count(len(rec.run.Records), "record"), report.Count(int(calls), "call"), rec.run.Seal.Root)
-	a.next("coo explain %s", rec.name())
+	fmt.Fprintln(out, identical(rec))
+	a.next("coo explain %s", visible(rec.name()))
 	return nil
+}
+
+// identical is the last line of a replay that is.
+func identical(rec *recording) string {
+	return fmt.Sprintf("identical: %s, %s answered from the record, 0 sent, root %s",
+		report.Count(len(rec.run.Records), "record"), report.Count(rec.calls(), "call"), rec.run.Seal.Root)
+}
+
+// noteDivergence keeps in the store what the last replay of a run found, which
+// may be nothing. A pack has no place for it.
+func noteDivergence(rec *recording, what []byte) error {
+	if rec.st == nil {
+		return nil
+	}
+	note := divergenceFile(rec)
+	if what == nil {
+		if err := os.Remove(note); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+	if err := durable.MkdirAll(filepath.Dir(note), 0o755); err != nil {
+		return err
+	}
+	return durable.WriteFile(note, what, 0o644)
 }
 
 // divergenceFile is where the last divergence of a run's replays is kept.

@@ -87,7 +87,7 @@ on the way out. "coo doctor" tells how well a program can be closed in here.
 	fl := cmd.Flags()
 	fl.StringArrayVar(&f.args, "arg", nil, "give main the string `KEY=VALUE`; repeatable")
 	fl.StringVar(&f.calls, "calls", "", "`MODE`: fill (frozen answers first, new calls go out), frozen (a new call ends the run, exit 6), live (every call goes out) (default fill)")
-	fl.StringArrayVar(&f.from, "from", nil, "take frozen answers from `RUN|DIR|none` only (default: all runs of the same mission, newest first); repeatable")
+	fl.StringArrayVar(&f.from, "from", nil, "take frozen answers from `RUN|PACK|DIR|none` only (default: all runs of the same mission, newest first); repeatable")
 	fl.StringVar(&f.seed, "seed", "0", "seed of coo.random and coo.uuid, a whole `NUMBER`")
 	fl.StringVar(&f.clock, "clock", "", "start the clock at `TIME` (RFC 3339) instead of reading it")
 	fl.StringVar(&f.name, "name", "", "`NAME` under which runs of the mission find each other (default: its path from the store)")
@@ -214,7 +214,7 @@ func (f *runFlags) parse() (s settings, err error) {
 // sources returns where frozen answers come from, newest first.
 func (a *app) sources(st *store.Store, name string, f runFlags) ([]*freeze.Source, error) {
 	if len(f.from) > 0 {
-		return explicitSources(st, f.from)
+		return a.explicitSources(st, f.from)
 	}
 	executions, err := st.Executions()
 	if err != nil {
@@ -232,7 +232,7 @@ func (a *app) sources(st *store.Store, name string, f runFlags) ([]*freeze.Sourc
 	return out, nil
 }
 
-func explicitSources(st *store.Store, from []string) ([]*freeze.Source, error) {
+func (a *app) explicitSources(st *store.Store, from []string) ([]*freeze.Source, error) {
 	if len(from) == 1 && from[0] == "none" {
 		return nil, nil
 	}
@@ -249,17 +249,33 @@ func explicitSources(st *store.Store, from []string) ([]*freeze.Source, error) {
 			out = append(out, s)
 			continue
 		}
-		h, err := flight.Resolve(st, ref)
+		s, err := a.sourceOf(st, ref)
 		if err != nil {
-			return nil, withStatus(exitUsage, fmt.Errorf("--from: %w", err))
+			return nil, err
 		}
-		s := freeze.FromRun(st, h)
 		if err := s.Load(); err != nil {
 			return nil, err
 		}
 		out = append(out, s)
 	}
 	return out, nil
+}
+
+// sourceOf returns the run or pack that --from names. Of a pack every byte is
+// checked first.
+func (a *app) sourceOf(st *store.Store, ref string) (*freeze.Source, error) {
+	if isPack(ref) {
+		rec, err := a.loadPack(ref)
+		if err != nil {
+			return nil, err
+		}
+		return rec.source(), rec.verify()
+	}
+	h, err := flight.Resolve(st, ref)
+	if err != nil {
+		return nil, withStatus(exitUsage, fmt.Errorf("--from: %w", err))
+	}
+	return freeze.FromRun(st, h), nil
 }
 
 // perform runs a program and tells the user what came of it.

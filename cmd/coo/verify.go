@@ -22,14 +22,18 @@ func (a *app) verifyCommand() *cobra.Command {
 records are a chain, the Merkle root and the freeze manifest follow from them,
 and every document and content that they name has its digest and is stored in
 its one form. A byte that is not as it was written is named: file, record,
-offset; exit 4. An incomplete run is checked up to its last whole record.`,
-		Example: "  coo verify @last",
+offset; exit 4. An incomplete run is checked up to its last whole record. Of a
+pack every byte of the archive is checked, its attachments included.`,
+		Example: "  coo verify @last\n  coo verify demo.zip",
 		Args:    exactly(1, "one run"),
 		RunE:    func(_ *cobra.Command, args []string) error { return a.verify(args[0]) },
 	}
 }
 
 func (a *app) verify(ref string) error {
+	if isPack(ref) {
+		return a.verifyPack(ref)
+	}
 	st, err := a.openStore()
 	if err != nil {
 		return err

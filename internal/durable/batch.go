@@ -39,7 +39,7 @@ func (b *Batch) Len() int {
 
 // Add writes data to a temporary file that [Batch.Commit] will call name.
 func (b *Batch) Add(name string, data []byte, perm fs.FileMode) error {
-	tmp, err := writeTemp(b.tmp, data, perm, false)
+	tmp, err := writeTemp(b.tmp, whole(data), perm, false)
 	if err != nil {
 		return err
 	}

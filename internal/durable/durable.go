@@ -29,6 +29,7 @@ package durable
 
 import (
 	"cmp"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -38,8 +39,13 @@ import (
 // directory must exist. On an error the file is as it was before, unless the
 // error is of the directory's sync.
 func WriteFile(name string, data []byte, perm fs.FileMode) error {
+	return Write(name, perm, whole(data))
+}
+
+// Write is [WriteFile] of what write writes.
+func Write(name string, perm fs.FileMode, write func(io.Writer) error) error {
 	dir := filepath.Dir(name)
-	tmp, err := writeTemp(dir, data, perm, true)
+	tmp, err := writeTemp(dir, write, perm, true)
 	if err != nil {
 		return err
 	}
@@ -50,14 +56,21 @@ func WriteFile(name string, data []byte, perm fs.FileMode) error {
 	return SyncDir(dir)
 }
 
-// writeTemp writes data to a new file in dir and returns its name. On an
-// error nothing is left.
-func writeTemp(dir string, data []byte, perm fs.FileMode, sync bool) (string, error) {
+func whole(data []byte) func(io.Writer) error {
+	return func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	}
+}
+
+// writeTemp writes to a new file in dir and returns its name. On an error
+// nothing is left.
+func writeTemp(dir string, write func(io.Writer) error, perm fs.FileMode, sync bool) (string, error) {
 	f, err := os.CreateTemp(dir, "tmp-*")
 	if err != nil {
 		return "", err
 	}
-	_, err = f.Write(data)
+	err = write(f)
 	if err == nil && sync {
 		err = f.Sync()
 	}

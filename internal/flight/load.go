@@ -31,6 +31,7 @@ type Run struct {
 	Spools   []Spooled // contents that were still coming, sorted by file name
 
 	st       *store.Store
+	from     Blobs                   // instead of st, when not nil
 	inline   map[digest.Digest]place // blobs in the journal
 	complete bool                    // sealed, but a crash came before the rest
 }
@@ -71,8 +72,8 @@ func Load(st *store.Store, id digest.Digest) (*Run, error) {
 	return run, nil
 }
 
-// Read reads a sealed run without a store: its blobs cannot be asked for.
-// Path is what damage is reported of.
+// Read reads a sealed run without a store: its blobs can be asked for once
+// [Run.BlobsFrom] says where they are. Path is what damage is reported of.
 func Read(r io.Reader, path string) (*Run, error) {
 	run := &Run{}
 	rd := NewReader(r, path)
@@ -195,8 +196,25 @@ func (run *Run) cutAt(f *os.File, j *journalReader) error {
 	return nil
 }
 
+// Blobs are the contents of a run that is in no store. They are checked as they
+// are read.
+type Blobs interface {
+	// Get returns a content whole.
+	Get(digest.Digest) ([]byte, error)
+	// Size returns the length of a content, and whether it is there.
+	Size(digest.Digest) (int64, bool, error)
+	// Open reads a content. What is wrong with it is an error before its end.
+	Open(digest.Digest) (io.Reader, error)
+}
+
+// BlobsFrom says where the blobs of a run are that [Read] has read.
+func (run *Run) BlobsFrom(from Blobs) { run.from = from }
+
 // Blob returns the content of a blob that the run names.
 func (run *Run) Blob(d digest.Digest) ([]byte, error) {
+	if run.from != nil {
+		return run.from.Get(d)
+	}
 	p, ok := run.inline[d]
 	if !ok {
 		return run.st.Get(d)

@@ -140,10 +140,26 @@ func (run *Run) blobPath(d digest.Digest) string {
 	return store.BlobPath(d)
 }
 
+// BlobReader reads the content of a blob that a sealed run names, of any
+// length. What is wrong with it is an error before its end.
+func (run *Run) BlobReader(d digest.Digest) (io.Reader, error) {
+	if run.from != nil {
+		return run.from.Open(d)
+	}
+	return run.st.GetReader(d)
+}
+
 // BlobTo writes the content of a blob that the run names, of any length, to w.
 func (run *Run) BlobTo(d digest.Digest, w io.Writer) error { return run.blobTo(d, w, nil) }
 
 func (run *Run) blobTo(d digest.Digest, w io.Writer, visit func(path string, size int64)) error {
+	if run.from != nil {
+		r, err := run.from.Open(d)
+		if err == nil {
+			_, err = io.Copy(w, r)
+		}
+		return err
+	}
 	if _, ok := run.inline[d]; !ok {
 		return run.st.VisitTo(d, w, visit)
 	}
@@ -157,19 +173,27 @@ func (run *Run) blobTo(d digest.Digest, w io.Writer, visit func(path string, siz
 // Look returns the length of a blob that the run names and, when that is no more
 // than limit bytes, its content. Of a longer one only the length is read.
 func (run *Run) Look(d digest.Digest, limit int64) (size int64, content []byte, err error) {
-	if p, ok := run.inline[d]; ok {
-		size = int64(p.length)
-	} else {
-		r, err := run.st.GetReader(d)
-		if err != nil {
-			return 0, nil, err
-		}
-		size = r.(*store.Reader).Size()
+	if size, err = run.blobSize(d); err != nil {
+		return 0, nil, err
 	}
 	if size <= limit {
 		content, err = run.Blob(d)
 	}
 	return size, content, err
+}
+
+func (run *Run) blobSize(d digest.Digest) (int64, error) {
+	if run.from != nil {
+		size, ok, err := run.from.Size(d)
+		if err == nil && !ok {
+			_, err = run.from.Get(d) // which says that it is not there
+		}
+		return size, err
+	}
+	if p, ok := run.inline[d]; ok {
+		return int64(p.length), nil
+	}
+	return run.st.Size(d)
 }
 
 // read takes the content of what a run names: a document whole, of anything

@@ -43,10 +43,16 @@ func FromRun(st *store.Store, h store.Handle) *Source {
 	})
 }
 
-// FromLoaded returns a sealed run that is in memory already as a source. The
-// run must not change while the source is used.
-func FromLoaded(st *store.Store, run *flight.Run) *Source {
-	return newSource("run "+run.ID.Short(), func() (*content, error) { return fromStore(st, run.Records) })
+// FromLoaded returns a sealed run that is in memory already as a source, under
+// a name for people. The run must not change while the source is used.
+func FromLoaded(name string, run *flight.Run) *Source {
+	return newSource(name, func() (*content, error) {
+		c, err := fromRecords(run.Records, run.Blob)
+		if err == nil {
+			c.open = run.BlobReader
+		}
+		return c, err
+	})
 }
 
 // fromStore is [fromRecords] for a run whose blobs are all in st.

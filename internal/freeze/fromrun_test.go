@@ -100,7 +100,7 @@ func TestFromSealedRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkRun(t, FromLoaded(st, loaded))
+	checkRun(t, FromLoaded("run "+loaded.ID.Short(), loaded))
 
 	dir := write(t, s)
 	fromDir, err := FromDir(dir)

@@ -44,6 +44,7 @@ type Explanation struct {
 	Origins   []Origin // of one execution; nil when none is known
 	Execution int64    // its number
 	Diverged  string   // what the last replay found; "" when it found nothing
+	Pack      bool     // the run is a pack's: no store knows of its executions and replays
 }
 
 // Text prints the explanation.
@@ -56,7 +57,7 @@ func (e *Explanation) Text(w io.Writer) {
 	e.guarantees(w)
 	if e.Diverged != "" {
 		fmt.Fprintf(w, "\nThe last replay diverged\n%s", indent(e.Diverged))
-	} else if s.Root != nil {
+	} else if s.Root != nil && !e.Pack {
 		fmt.Fprintf(w, "\nNo replay of this run is known to have diverged.\n")
 	}
 }
@@ -130,6 +131,10 @@ func inputKind(kind string) string {
 
 func (e *Explanation) answers(w io.Writer) {
 	if len(e.Summary.Calls) == 0 {
+		return
+	}
+	if e.Pack {
+		fmt.Fprintf(w, "\nWhere the answers came from\n  A pack does not say whether they were new when it was recorded: that is true of one execution only.\n")
 		return
 	}
 	if e.Origins == nil {

@@ -172,6 +172,15 @@ func (s *Store) GetReader(d digest.Digest) (io.Reader, error) {
 	return r, nil
 }
 
+// Size returns the length of the content of blob d, as its container tells it.
+func (s *Store) Size(d digest.Digest) (int64, error) {
+	r, err := s.reader(d, nil)
+	if err != nil {
+		return 0, err
+	}
+	return r.size, nil
+}
+
 // VisitTo writes the content of blob d, of any length, to w, and calls visit with
 // the path and size of each file it has read, the blob's own first.
 func (s *Store) VisitTo(d digest.Digest, w io.Writer, visit func(path string, size int64)) error {

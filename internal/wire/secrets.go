@@ -141,9 +141,11 @@ func (s *Secrets) Cover() *Redactor {
 type Redactor struct {
 	matcher matcher // auto nil: there is nothing to look for
 	held    []byte  // not released yet: it begins a secret
+	base    int     // where what is not released begins in the text
 	hits    int
 	mark    func(name string) string
 	cover   bool
+	first   Hit
 }
 
 // Write takes the next chunk and returns what can be released: everything but
@@ -187,6 +189,10 @@ func (r *Redactor) append(out []byte, p pattern) []byte {
 // Hits returns how many secrets were replaced so far.
 func (r *Redactor) Hits() int { return r.hits }
 
+// First returns the first secret that was replaced, by its place in the whole
+// text, and whether there was one.
+func (r *Redactor) First() (Hit, bool) { return r.first, r.hits > 0 }
+
 // release scans text, of which the first from bytes were scanned before, and
 // returns what is settled. At the end of the text everything is.
 func (r *Redactor) release(text []byte, from int, end bool) []byte {
@@ -197,6 +203,10 @@ func (r *Redactor) release(text []byte, from int, end bool) []byte {
 		p := m.auto.patterns[m.pattern]
 		out = append(out, text[:m.start]...)
 		out = r.append(out, p)
+		if r.hits == 0 {
+			r.first = Hit{p.name, p.form, r.base + m.start, r.base + m.start + p.size}
+		}
+		r.base += m.start + p.size
 		text = text[m.start+p.size:]
 		r.hits++
 		m.reset()
@@ -207,6 +217,7 @@ func (r *Redactor) release(text []byte, from int, end bool) []byte {
 	}
 	// What is held is copied: the caller may use the chunk again.
 	r.held = append([]byte(nil), text[keep:]...)
+	r.base += keep
 	m.shift(keep)
 	if out == nil {
 		return text[:keep:keep]

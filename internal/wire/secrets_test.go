@@ -233,6 +233,10 @@ func TestRedactorAtEverySplit(t *testing.T) {
 			r := s.Stream()
 			got := string(r.Write(text[:i]))
 			got += string(r.Write(text[i:])) + string(r.Close())
+			first, _ := r.First()
+			if hit, _ := s.Find(text); first != hit {
+				t.Fatalf("%q split at %d: First = %+v, want %+v", text, i, first, hit)
+			}
 			if got != want {
 				t.Fatalf("%q split at %d: %q\nwant %q", text, i, got, want)
 			}
