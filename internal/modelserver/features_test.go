@@ -171,6 +171,18 @@ func TestThinking(t *testing.T) {
 	}
 }
 
+// TestGeminiSchemas tells the parameters of a function in each way there is.
+func TestGeminiSchemas(t *testing.T) {
+	s := start(t)
+	for _, name := range []string{"parameters", "parametersJsonSchema", "parameters_json_schema"} {
+		a := post(t, s.Client(), s.URL+"/v1beta/models/m:generateContent",
+			`{"contents":[{"parts":[{"text":"x"}]}],"tools":[{"functionDeclarations":[{"name":"tide","`+name+`":`+toolSchema+`}]}]}`)
+		if got := str(parse(t, a.body), "candidates", 0, "content", "parts", 0, "functionCall", "args", "place"); got == "" {
+			t.Errorf("%s: %s", name, a.body)
+		}
+	}
+}
+
 func TestEmbeddings(t *testing.T) {
 	s := start(t)
 	a := post(t, s.Client(), s.URL+"/v1/embeddings", `{"model":"m","input":["a","b"],"dimensions":8}`)

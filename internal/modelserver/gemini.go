@@ -32,6 +32,8 @@ func (g gemini) read(r *http.Request, body []byte) (*ask, error) {
 				Name                 string
 				Parameters           json.RawMessage
 				ParametersJSONSchema json.RawMessage `json:"parametersJsonSchema"`
+				// The provider reads names in either case; its SDK writes this one so.
+				ParametersJSONSchemaSnake json.RawMessage `json:"parameters_json_schema"`
 			}
 		}
 		ToolConfig struct {
@@ -69,7 +71,7 @@ func (g gemini) read(r *http.Request, body []byte) (*ask, error) {
 	}
 	for _, t := range q.Tools {
 		for _, f := range t.FunctionDeclarations {
-			a.tools = append(a.tools, tool{f.Name, firstOf(f.Parameters, f.ParametersJSONSchema)})
+			a.tools = append(a.tools, tool{f.Name, firstOf(f.Parameters, f.ParametersJSONSchema, f.ParametersJSONSchemaSnake)})
 		}
 	}
 	switch c := q.ToolConfig.FunctionCallingConfig; {

@@ -1,0 +1,137 @@
+//go:build linux
+
+package main
+
+// A client is one SDK, library or tool, with the agent that uses it.
+type client struct {
+	name string
+	// lock is where its version is pinned: a file beside this one and a
+	// name in it. None: the machine's own.
+	lock, pkg string
+	// argv is the command. $PYTHON, $LITELLM, $NODE, $NODE20, $MODULES and
+	// $GOAGENT stand for what tools/clients.sh or the proof made.
+	argv  []string
+	files string // what is copied into the workspace: a directory beside this file
+	host  string // whom it asks
+	env   []string
+	// scenes are what the agent performs. A tool that cannot be told to
+	// has none, and is asked one thing.
+	scenes string
+	// noBare says why the client cannot do without what coo puts into its
+	// environment.
+	noBare string
+	// unguided says why the client does not take the proxy from its
+	// environment, so that the level proxied does not see it.
+	unguided string
+}
+
+const (
+	openaiHost    = "api.openai.com"
+	anthropicHost = "api.anthropic.com"
+	geminiHost    = "generativelanguage.googleapis.com"
+	bedrockHost   = "bedrock-runtime.us-east-1.amazonaws.com"
+	agentHost     = "models.example.test"
+
+	basic = "tools stream cut retry fanout"
+)
+
+func python(pkg, agent, host, scenes string) client {
+	return client{
+		name: pkg + " (Python)", lock: "requirements.txt", pkg: pkg, argv: []string{"$PYTHON", agent},
+		files: "python", host: host, scenes: scenes,
+	}
+}
+
+func node(pkg, agent, host, scenes string) client {
+	return client{
+		name: pkg + " (Node 24)", lock: "package.json", pkg: pkg, argv: []string{"$NODE", agent},
+		files: "node", host: host, scenes: scenes,
+	}
+}
+
+// with changes a client.
+func (c client) with(change func(*client)) client {
+	change(&c)
+	return c
+}
+
+// clients is the table; docs/programs.md shows it.
+var clients = []client{
+	python("openai", "openai_agent.py", openaiHost, basic+" responses embed upload"),
+	python("anthropic", "anthropic_agent.py", anthropicHost, basic+" overloaded"),
+	python("google-genai", "genai_agent.py", geminiHost, basic),
+	python("langgraph", "langgraph_agent.py", openaiHost, basic),
+	python("litellm", "litellm_agent.py", openaiHost, basic).with(func(c *client) {
+		c.lock, c.argv[0] = "requirements-litellm.txt", "$LITELLM"
+		// It asks another host for a list of prices when it is imported.
+		c.env = []string{"LITELLM_LOCAL_MODEL_COST_MAP=True"}
+	}),
+	python("pydantic-ai-slim", "pydantic_ai_agent.py", openaiHost, basic),
+	python("requests", "requests_agent.py", openaiHost, basic+" coded redirected upload"),
+	python("httpx", "httpx_agent.py", openaiHost, basic+" coded redirected"),
+	python("aiohttp", "aiohttp_agent.py", openaiHost, basic+" coded redirected").with(func(c *client) {
+		c.unguided = "a ClientSession takes a proxy from the environment only when made with trust_env=True"
+	}),
+	python("urllib", "urllib_agent.py", openaiHost, basic).with(func(c *client) {
+		c.lock, c.pkg = "", "$PYTHON"
+		c.unguided = "its fan-out uses http.client, which knows no proxy variables"
+	}),
+	python("boto3", "boto3_agent.py", bedrockHost, basic+" overloaded"),
+	node("openai", "openai_agent.mjs", openaiHost, basic+" embed upload"),
+	node("@anthropic-ai/sdk", "anthropic_agent.mjs", anthropicHost, basic),
+	node("@google/genai", "genai_agent.mjs", geminiHost, basic),
+	node("ai", "ai_agent.mjs", openaiHost, basic),
+	node("undici", "undici_agent.mjs", openaiHost, basic+" coded").with(func(c *client) {
+		c.unguided = "an Agent of its own takes no proxy from the environment"
+	}),
+	node("axios", "axios_agent.mjs", openaiHost, basic+" coded"),
+	node("fetch", "fetch_agent.mjs", openaiHost, basic+" coded").with(func(c *client) { c.pkg = "node24" }),
+	node("fetch", "fetch_agent.mjs", openaiHost, basic+" coded").with(func(c *client) {
+		c.name, c.pkg, c.argv[0] = "fetch (Node 20)", "node20", "$NODE20"
+		c.unguided = "Node below 22.21 has no way to take a proxy from the environment"
+	}),
+	{name: "net/http (Go)", pkg: "go", argv: []string{"$GOAGENT"}, files: "goagent", host: openaiHost, scenes: basic},
+	{name: "curl", pkg: "curl", argv: []string{"sh", "agent.sh"}, files: "curl", host: openaiHost, scenes: basic},
+	{
+		name: "qwen-code (npm)", lock: "package.json", pkg: "@qwen-code/qwen-code",
+		argv: []string{
+			"$NODE", "$MODULES/@qwen-code/qwen-code/cli.js", "--auth-type", "openai", "--yolo",
+			"-p", "How high is the tide?",
+		},
+		files: "qwen", host: agentHost,
+		env: []string{
+			"OPENAI_BASE_URL=https://" + agentHost + "/v1", "OPENAI_MODEL=sample-loop",
+			"QWEN_CODE_SUPPRESS_YOLO_WARNING=1",
+		},
+		noBare: "a finished program: its environment is not ours to change once it runs",
+	},
+}
+
+// The ways in which a client is tried.
+const (
+	guided  = "guided"  // frozen, with coo's variables
+	bare    = "bare"    // frozen, the agent removes them
+	proxied = "proxied" // by the variables alone
+)
+
+func (c *client) ways() []string {
+	if c.noBare != "" {
+		return []string{guided, proxied}
+	}
+	return []string{guided, bare, proxied}
+}
+
+// keys are the credentials, which no server checks. They are secrets to coo.
+var keys = []string{
+	"OPENAI_API_KEY=sk-proj-Clients0Proof1Key2Of3OpenAI", "ANTHROPIC_API_KEY=sk-ant-api03-Clients0Proof1Key2",
+	"GEMINI_API_KEY=AIzaSyClients0Proof1Key2Of3Gemini4567890",
+	"AWS_ACCESS_KEY_ID=AKIACLIENTSPROOF0123", "AWS_SECRET_ACCESS_KEY=Clients0Proof1Secret2Access3Key456789012",
+}
+
+// misleading are variables such as many machines have. coo has to put its own
+// in their place.
+var misleading = []string{
+	"HTTPS_PROXY=http://127.0.0.1:9", "http_proxy=http://127.0.0.1:9", "NO_PROXY=api.openai.com,localhost,*.googleapis.com",
+	"SSL_CERT_FILE=/dev/null", "REQUESTS_CA_BUNDLE=/dev/null", "CURL_CA_BUNDLE=/dev/null", "AWS_CA_BUNDLE=/dev/null",
+	"NODE_EXTRA_CA_CERTS=/dev/null",
+}

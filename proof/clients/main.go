@@ -1,0 +1,156 @@
+//go:build linux
+
+// Clients proves, with the SDKs and tools that people really use, that coo
+// records a program as it is and replays it without the network.
+//
+// Each client has an agent beside this file that calls tools in a loop, reads
+// a stream, reads a stream that is cut, is sent away with 429 and asks again,
+// and asks eight things at once, over https to the provider's host name. The
+// sample model server answers at random. The agent is recorded, the server is
+// stopped, and then the agent is
+//
+//   - run with --calls=frozen, which must give the same run;
+//   - replayed 3 times, which must come out identical;
+//
+// and all of it again with an agent that removes everything from its own
+// environment that leads to a proxy or to a certificate.
+//
+//	go run ./proof/clients                 every client, 3 replays
+//	COO_PROOF=full go run ./proof/clients  20 replays
+//	go run ./proof/clients -only openai -v what has the text in its name, with the commands
+//
+// tools/clients.sh installs the clients first. One line is printed for each
+// client and way. If one does not come out, what it left behind is kept and
+// named, and the status is 1.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintf(os.Stderr, "clients: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+// A bench is where clients are tried.
+type bench struct {
+	coo, agent string // binaries
+	root       string // of the repository
+	dir        string // of everything temporary
+	replays    int
+	verbose    bool
+}
+
+func run() error {
+	b := &bench{replays: 3}
+	if os.Getenv("COO_PROOF") == "full" {
+		b.replays = 20
+	}
+	only := flag.String("only", "", "what has `TEXT` in its name")
+	way := flag.String("way", "", "one `WAY`: guided, bare or proxied")
+	workers := flag.Int("workers", 2, "how many clients at once")
+	flag.StringVar(&b.coo, "coo", "", "the binary `FILE`; none: it is built")
+	flag.IntVar(&b.replays, "replays", b.replays, "how many replays")
+	flag.BoolVar(&b.verbose, "v", false, "print each command and what it wrote to stderr")
+	flag.Parse()
+	var err error
+	if b.root, err = os.Getwd(); err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(b.root, ".cache", "clients", "node")); err != nil {
+		return errors.New("the clients are missing: tools/clients.sh installs them")
+	}
+	if b.dir, err = os.MkdirTemp("", "coo-clients-*"); err != nil {
+		return err
+	}
+	if b.dir, err = filepath.EvalSymlinks(b.dir); err != nil {
+		return err
+	}
+	if err := b.build(); err != nil {
+		return err
+	}
+	var tries []*try
+	for i := range clients {
+		for _, w := range clients[i].ways() {
+			if strings.Contains(clients[i].name, *only) && (*way == "" || *way == w) {
+				tries = append(tries, &try{bench: b, client: &clients[i], way: w, done: make(chan struct{})})
+			}
+		}
+	}
+	if len(tries) == 0 {
+		return errors.New("no client has such a name")
+	}
+	return b.prove(tries, *workers)
+}
+
+// build makes coo and the Go client.
+func (b *bench) build() error {
+	for _, p := range []struct {
+		binary *string
+		pkg    string
+	}{{&b.coo, "./cmd/coo"}, {&b.agent, "./proof/clients/goagent"}} {
+		if *p.binary != "" {
+			abs, err := filepath.Abs(*p.binary)
+			if err != nil {
+				return err
+			}
+			*p.binary = abs
+			continue
+		}
+		*p.binary = filepath.Join(b.dir, filepath.Base(p.pkg))
+		cmd := exec.Command("go", "build", "-trimpath", "-o", *p.binary, p.pkg)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("build: %w\n%s", err, out)
+		}
+	}
+	return nil
+}
+
+// prove performs all tries, some at once, and prints them in order.
+func (b *bench) prove(tries []*try, workers int) error {
+	begin := time.Now()
+	next := make(chan *try)
+	var group sync.WaitGroup
+	for range workers {
+		group.Go(func() {
+			for t := range next {
+				t.err = t.perform()
+				close(t.done)
+			}
+		})
+	}
+	go func() {
+		for _, t := range tries {
+			next <- t
+		}
+		close(next)
+	}()
+	failed := 0
+	for _, t := range tries {
+		<-t.done
+		if t.err != nil {
+			failed++
+			fmt.Printf("%-26s %-8s FAILED: %v\n    kept in %s\n", t.client.name, t.way, t.err, t.dir)
+			continue
+		}
+		fmt.Println(t.line())
+	}
+	group.Wait()
+	if failed > 0 {
+		return fmt.Errorf("%d of %d did not come out", failed, len(tries))
+	}
+	fmt.Printf("%d tries of %d clients, %d replays each, in %v\n", len(tries), len(clients), b.replays, time.Since(begin).Round(time.Second))
+	return os.RemoveAll(b.dir)
+}

@@ -1,0 +1,342 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/coo-runtime/coo/internal/modelserver"
+)
+
+// A try is one client, in one way.
+type try struct {
+	*bench
+	client *client
+	way    string
+	dir    string // of this try
+	done   chan struct{}
+	err    error
+
+	calls            int
+	recorded, replay time.Duration // replay: of one
+}
+
+// limit is how long one command may take.
+const limit = 3 * time.Minute
+
+// line is what is printed of a try that came out.
+func (t *try) line() string {
+	if t.way == proxied && t.client.unguided != "" {
+		return fmt.Sprintf("%-26s %-8s not seen, as it should be: %s", t.client.name, t.way, t.client.unguided)
+	}
+	return fmt.Sprintf("%-26s %-8s %3d calls, recorded in %5.1fs, %2d replays identical, %4.1fs each",
+		t.client.name, t.way, t.calls, t.recorded.Seconds(), t.replay1(), t.replay.Seconds())
+}
+
+// replay1 is the number of replays: the level proxied has one.
+func (t *try) replay1() int {
+	if t.way == proxied {
+		return 1
+	}
+	return t.replays
+}
+
+// An outcome is what a command did.
+type outcome struct {
+	stdout, stderr []byte
+	status         int
+	took           time.Duration
+}
+
+// perform records and replays.
+func (t *try) perform() (err error) {
+	if t.dir, err = os.MkdirTemp(t.bench.dir, "try-*"); err != nil {
+		return err
+	}
+	if err := t.furnish(); err != nil {
+		return err
+	}
+	s, err := t.serve()
+	if err != nil {
+		return err
+	}
+	defer s.stop()
+	args := []string{"--isolation=" + t.level(), "--upstream-ca", filepath.Join(t.dir, "ca.pem")}
+	for _, host := range []string{openaiHost, anthropicHost, geminiHost, bedrockHost, agentHost} {
+		args = append(args, "--resolve", host+":443:"+s.addr)
+	}
+	first, err := t.coo(append(append([]string{"run"}, args...), t.command()...)...)
+	if err != nil {
+		return err
+	}
+	if t.way == proxied && t.client.unguided != "" {
+		return t.unseen(first, s)
+	}
+	if first.status != 0 {
+		return fmt.Errorf("run: status %d: %s", first.status, tail(first.stderr))
+	}
+	if err := t.said(first.stdout); err != nil {
+		return err
+	}
+	if t.calls = int(s.requests.Load()); t.calls < 2 {
+		return fmt.Errorf("the server was asked %d times", t.calls)
+	}
+	t.recorded = first.took
+	s.stop()
+	if err := t.again(first, args); err != nil {
+		return err
+	}
+	for i := range t.replay1() {
+		o, err := t.coo("replay", "@last")
+		if err != nil {
+			return err
+		}
+		if o.status != 0 {
+			return fmt.Errorf("replay %d: status %d: %s", i+1, o.status, tail(o.stderr))
+		}
+		t.replay = o.took
+	}
+	return os.RemoveAll(t.dir)
+}
+
+// unseen holds that a client which does not follow the variables asked nobody,
+// so that the reason given for it is true.
+func (t *try) unseen(o *outcome, s *server) error {
+	if o.status == 0 && len(t.client.scenes) > 0 && t.said(o.stdout) == nil {
+		return errors.New("it is said not to follow the proxy variables, and all of it came out")
+	}
+	return os.RemoveAll(t.dir)
+}
+
+// again runs the command from frozen answers: the same output, the same files,
+// the same run.
+func (t *try) again(first *outcome, args []string) error {
+	before, err := t.newest()
+	if err != nil {
+		return err
+	}
+	files, err := t.state()
+	if err != nil {
+		return err
+	}
+	second, err := t.coo(append(append([]string{"run", "--calls=frozen"}, args...), t.command()...)...)
+	if err != nil {
+		return err
+	}
+	switch after, err := t.newest(); {
+	case err != nil:
+		return err
+	case second.status != 0:
+		return fmt.Errorf("run --calls=frozen: status %d: %s", second.status, tail(second.stderr))
+	case !bytes.Equal(first.stdout, second.stdout):
+		return fmt.Errorf("run --calls=frozen: another output\n%s", firstDifference(first.stdout, second.stdout))
+	case after != before:
+		return fmt.Errorf("run --calls=frozen: run %s, recorded was %s", after, before)
+	}
+	now, err := t.state()
+	if err == nil && now != files {
+		err = fmt.Errorf("run --calls=frozen: other files\n%s", firstDifference([]byte(files), []byte(now)))
+	}
+	return err
+}
+
+func (t *try) level() string {
+	if t.way == proxied {
+		return "proxied"
+	}
+	return "frozen"
+}
+
+// workspace is the directory that the agent runs in.
+func (t *try) workspace() string { return filepath.Join(t.dir, "workspace") }
+
+// furnish makes the workspace, the home directory and the store.
+func (t *try) furnish() error {
+	from := filepath.Join(t.root, "proof", "clients", t.client.files)
+	if err := os.CopyFS(t.workspace(), os.DirFS(from)); err != nil {
+		return err
+	}
+	if err := os.Mkdir(filepath.Join(t.dir, "home"), 0o755); err != nil {
+		return err
+	}
+	if t.client.files == "node" {
+		if err := os.Symlink(t.made("node/node_modules"), filepath.Join(t.workspace(), "node_modules")); err != nil {
+			return err
+		}
+	}
+	o, err := t.coo("init")
+	if err == nil && o.status != 0 {
+		err = fmt.Errorf("init: status %d: %s", o.status, tail(o.stderr))
+	}
+	return err
+}
+
+// made is what tools/clients.sh made.
+func (t *try) made(path string) string { return filepath.Join(t.root, ".cache", "clients", path) }
+
+// command is the agent's command line, after the two dashes.
+func (t *try) command() []string {
+	out := []string{"--"}
+	for _, a := range t.client.argv {
+		out = append(out, os.Expand(a, func(name string) string {
+			return map[string]string{
+				"PYTHON": t.made("python/bin/python"), "LITELLM": t.made("litellm/bin/python"),
+				"NODE": t.made("node/node_modules/node24/bin/node"), "NODE20": t.made("node/node_modules/node20/bin/node"),
+				"MODULES": t.made("node/node_modules"), "GOAGENT": t.agent,
+			}[name]
+		}))
+	}
+	if t.way == bare {
+		out = append(out, "--bare")
+	}
+	return out
+}
+
+// coo runs a coo command in the workspace.
+func (t *try) coo(args ...string) (*outcome, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, t.bench.coo, args...)
+	cmd.Dir = t.workspace()
+	cmd.Env = slices.Concat([]string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Join(t.dir, "home"), "LANG=C.UTF-8", "PYTHONDONTWRITEBYTECODE=1",
+		"AWS_EC2_METADATA_DISABLED=true",
+	}, keys, misleading, t.client.env)
+	cmd.WaitDelay = 5 * time.Second
+	var o outcome
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	begin := time.Now()
+	err := cmd.Run()
+	o.took, o.stdout, o.stderr, o.status = time.Since(begin), stdout.Bytes(), stderr.Bytes(), cmd.ProcessState.ExitCode()
+	if t.verbose {
+		fmt.Printf("$ coo %s\n%s[%d]\n", strings.Join(args, " "), o.stderr, o.status)
+	}
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("coo %s: no end after %v: %s", args[0], limit, tail(o.stderr))
+	}
+	if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
+		return nil, err
+	}
+	return &o, nil
+}
+
+// said holds that every scenario was performed.
+func (t *try) said(stdout []byte) error {
+	if t.client.scenes == "" {
+		if len(bytes.TrimSpace(stdout)) == 0 {
+			return errors.New("it said nothing")
+		}
+		return nil
+	}
+	for scene := range strings.FieldsSeq(t.client.scenes + " end") {
+		if !bytes.Contains(append([]byte("\n"), stdout...), []byte("\n== "+scene+"\n")) {
+			return fmt.Errorf("no scenario %q in what it said", scene)
+		}
+	}
+	return nil
+}
+
+// newest is the ID of the newest run, as the store has it.
+func (t *try) newest() (string, error) {
+	o, err := t.coo("inspect", "@last", "--json")
+	if err != nil {
+		return "", err
+	}
+	_, rest, ok := bytes.Cut(o.stdout, []byte(`"run":"`))
+	if id, _, closed := bytes.Cut(rest, []byte{'"'}); ok && closed {
+		return string(id), nil
+	}
+	return "", fmt.Errorf("inspect @last --json tells no run: status %d: %s%s", o.status, tail(o.stdout), tail(o.stderr))
+}
+
+// state is a list of the workspace's files and their contents.
+func (t *try) state() (string, error) {
+	var b strings.Builder
+	err := filepath.WalkDir(t.workspace(), func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && d.Name() == ".coo" {
+			return fs.SkipDir
+		}
+		if !d.Type().IsRegular() {
+			return nil
+		}
+		content, err := os.ReadFile(name)
+		fmt.Fprintf(&b, "%s %q\n", strings.TrimPrefix(name, t.workspace()), content)
+		return err
+	})
+	return b.String(), err
+}
+
+// A server is a sample model server for any host.
+type server struct {
+	addr     string
+	requests atomic.Int64
+	stop     func()
+}
+
+func (t *try) serve() (*server, error) {
+	authority, err := modelserver.NewAuthority()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(t.dir, "ca.pem"), authority.PEM(), 0o644); err != nil {
+		return nil, err
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	s := &server{addr: ln.Addr().String()}
+	model := modelserver.New(modelserver.Options{RetryAfter: 20 * time.Millisecond})
+	h := &http.Server{
+		TLSConfig: authority.TLS(), ErrorLog: log.New(io.Discard, "", 0),
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s.requests.Add(1)
+			model.ServeHTTP(w, r)
+		}),
+	}
+	go h.ServeTLS(ln, "", "")
+	s.stop = func() { h.Close() }
+	return s, nil
+}
+
+func tail(b []byte) []byte {
+	const most = 1500
+	return bytes.TrimSpace(b[max(0, len(b)-most):])
+}
+
+// firstDifference shows the first lines in which two texts differ.
+func firstDifference(a, b []byte) string {
+	as, bs := bytes.Split(a, []byte{'\n'}), bytes.Split(b, []byte{'\n'})
+	for i := range max(len(as), len(bs)) {
+		var x, y []byte
+		if i < len(as) {
+			x = as[i]
+		}
+		if i < len(bs) {
+			y = bs[i]
+		}
+		if !bytes.Equal(x, y) {
+			return fmt.Sprintf("line %d\n  %.300s\n  %.300s", i+1, x, y)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Installs the clients that proof/clients runs, in the versions that its lock
+# files name: two Python environments and a node_modules with Node itself, in
+# .cache/clients. What is there for these lock files is left as it is.
+#
+# python3 (3.10 or newer, with venv), npm and curl come from the machine, or from
+# Debian packages where this may install them.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+from=$PWD/proof/clients
+dir=$PWD/.cache/clients
+start=$(date +%s)
+say() { printf 'clients: %s  [%ss]\n' "$*" "$(($(date +%s) - start))"; }
+
+missing=()
+python3 -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || missing+=(python3 python3-venv)
+command -v npm >/dev/null || missing+=(nodejs npm)
+command -v curl >/dev/null || missing+=(curl)
+if [ ${#missing[@]} -gt 0 ]; then
+	if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+		echo "missing: ${missing[*]}: install these Debian packages, or run as root where apt-get is" >&2
+		exit 1
+	fi
+	say "installing ${missing[*]}"
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+mkdir -p "$dir"
+
+# part NAME FILE… makes a part anew unless it was made from just these files,
+# with this Python.
+part() {
+	local name=$1
+	shift
+	local sum
+	sum=$({ cat "$@"; uname -m; python3 -c 'import sys; print(sys.version, sys.base_prefix)'; } | sha256sum | cut -d' ' -f1)
+	if [ "$(cat "$dir/$name.sum" 2>/dev/null)" = "$sum" ]; then
+		say "$name is here"
+		return
+	fi
+	say "making $name"
+	rm -rf "${dir:?}/$name" "$dir/$name.sum"
+	"make_$name" >"$dir/$name.log" 2>&1 || {
+		tail -20 "$dir/$name.log" >&2
+		echo "clients: $name: not made; all output is in .cache/clients/$name.log" >&2
+		exit 1
+	}
+	echo "$sum" >"$dir/$name.sum"
+}
+venv() {
+	python3 -m venv "$dir/$1"
+	"$dir/$1/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: -r "$2"
+}
+make_python() { venv python "$from/requirements.txt"; }
+make_litellm() { venv litellm "$from/requirements-litellm.txt"; }
+make_node() {
+	mkdir "$dir/node"
+	cp "$from/package.json" "$from/package-lock.json" "$dir/node/"
+	npm ci --prefix "$dir/node" --ignore-scripts --no-audit --no-fund
+}
+part python "$from/requirements.txt"
+part litellm "$from/requirements-litellm.txt"
+part node "$from/package.json" "$from/package-lock.json"
+say "$("$dir/python/bin/python" -V), Node $("$dir/node/node_modules/node24/bin/node" -v), $("$dir/node/node_modules/node20/bin/node" -v), $(curl -V | head -n 1 | cut -d' ' -f1-2)"
