@@ -3,7 +3,6 @@ package program
 import (
 	"context"
 	"errors"
-	"io"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -25,6 +24,8 @@ type handler struct{ p *performance }
 
 // Serve answers one exchange of the program.
 func (h handler) Serve(x *proxy.Exchange) {
+	h.p.underWay.Add(1)
+	defer h.p.underWay.Add(-1)
 	e := &exchange{p: h.p, x: x}
 	if err := e.perform(); err != nil {
 		h.p.fail(err)
@@ -115,7 +116,7 @@ func (e *exchange) head(status int, headers [][2]string) error {
 	if err := e.p.gate.enter(e.p.ctx, place, place.Head); err != nil {
 		return err
 	}
-	err := e.p.record(func(r Recorder) error {
+	written, err := e.p.release(func(r Recorder) error {
 		if err := e.recordCall(r); err != nil {
 			return err
 		}
@@ -138,6 +139,7 @@ func (e *exchange) head(status int, headers [][2]string) error {
 	if err != nil {
 		return err
 	}
+	defer written()
 	e.p.gate.leave(place, place.Head)
 	e.p.shown.Store(e.s.Live || e.p.shown.Load())
 	e.left(e.x.Head(status, headers))
@@ -159,38 +161,6 @@ func (e *exchange) recordCall(r Recorder) error {
 	n, err := r.Append(&flight.Call{Envelope: env, Kind: "http", Req: e.doc.Key})
 	e.call = n
 	return err
-}
-
-// body passes the chunks on as they come. The last one of a frozen answer is
-// held back, to go with the answer's end.
-func (e *exchange) body() (last []byte, err error) {
-	for {
-		chunk, err := e.s.Next()
-		if err == io.EOF {
-			return last, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		if last != nil {
-			e.left(e.x.Write(last))
-		}
-		if _, err := e.spool.Write(chunk); err != nil {
-			return nil, err
-		}
-		e.ans.Lens = append(e.ans.Lens, len(chunk))
-		e.ans.Size += int64(len(chunk))
-		if len(e.small) <= wire.MaxInline {
-			e.small = append(e.small, chunk...)
-		}
-		e.p.gate.stir()
-		if e.s.Live {
-			e.p.shown.Store(true)
-			e.left(e.x.Write(chunk))
-			continue
-		}
-		last = append(last[:0], chunk...)
-	}
 }
 
 // left looks at an error of giving the program its answer. That it has left
@@ -235,7 +205,7 @@ func (e *exchange) record(at int64, last []byte) error {
 	if err := p.gate.enter(p.ctx, place, at); err != nil {
 		return err
 	}
-	err := p.record(func(r Recorder) error {
+	written, err := p.release(func(r Recorder) error {
 		if e.call == 0 {
 			if err := e.recordCall(r); err != nil {
 				return err
@@ -265,6 +235,7 @@ func (e *exchange) record(at int64, last []byte) error {
 	if err != nil {
 		return err
 	}
+	defer written()
 	p.gate.leave(place, at)
 	if last != nil {
 		e.left(e.x.Write(last))
@@ -304,14 +275,21 @@ func (e *exchange) answer(r Recorder) (digest.Answer, error) {
 	return digest.Answer(d), err
 }
 
+// alone reports whether one exchange is under way, and no other.
+func (p *performance) alone() bool { return p.underWay.Load() < 2 }
+
 func (p *performance) envelope() flight.Envelope { return flight.Envelope{Branch: p.Branch} }
 
-// record calls f while no other exchange records.
-func (p *performance) record(f func(Recorder) error) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.failed != nil {
-		return p.failed
-	}
-	return f(p.Recorder)
+// release calls f, which records, when it is its turn to be let out to the
+// program, and while no other exchange records. What is to be written to the
+// program is written before written is called.
+func (p *performance) release(f func(Recorder) error) (written func(), err error) {
+	return p.turn.pass(p.alone(), func() error {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.failed != nil {
+			return p.failed
+		}
+		return f(p.Recorder)
+	})
 }

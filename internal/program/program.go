@@ -163,7 +163,9 @@ type performance struct {
 	ctx  context.Context
 	stop context.CancelCauseFunc
 	gate *gate
+	turn *turnstile
 
+	underWay atomic.Int64 // exchanges
 	timedOut atomic.Bool
 	shown    atomic.Bool // something live that is not durable yet
 
@@ -186,6 +188,7 @@ func (p *performance) process(cmd sandbox.Command, ca *proxy.CA) (sandbox.Exit, 
 		CA: ca, Handler: handler{p}, Token: cmd.ProxyToken,
 		Refused: p.refused, Permit: p.permit,
 	})
+	p.turn = newTurnstile(proc.Settle)
 	served := p.serve(server, proc)
 	if p.Timeout > 0 {
 		defer time.AfterFunc(p.Timeout, func() {

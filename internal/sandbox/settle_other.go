@@ -1,0 +1,8 @@
+//go:build !linux
+
+package sandbox
+
+import "time"
+
+// Settle reports that it is not known here whether the program sleeps.
+func (p *Process) Settle(time.Duration) bool { return false }
