@@ -1,6 +1,8 @@
 package main
 
 import (
+	"io/fs"
+	"os"
 	"strings"
 
 	"github.com/coo-runtime/coo/internal/digest"
@@ -15,12 +17,26 @@ import (
 // its content is in the store already.
 func snapshotOptions(names []string, known *wire.Secrets) snapshot.Options {
 	if known == nil {
-		return snapshot.Options{}
+		return snapshot.Options{Omit: ownOutputs()}
 	}
 	return snapshot.Options{
+		Omit:   ownOutputs(),
 		Scan:   func() snapshot.Scanner { return &secretScanner{stream: known.Stream()} },
 		ScanID: digest.Of([]byte(strings.Join(names, "\n"))).String(),
 	}
+}
+
+// ownOutputs are the files that coo's standard output and error go to: where
+// the shell has put them into the workspace, they are coo's and not what is
+// run's.
+func ownOutputs() []fs.FileInfo {
+	var out []fs.FileInfo
+	for _, f := range []*os.File{os.Stdout, os.Stderr} {
+		if fi, err := f.Stat(); err == nil && fi.Mode().IsRegular() {
+			out = append(out, fi)
+		}
+	}
+	return out
 }
 
 // A secretScanner looks for known secrets in one file.

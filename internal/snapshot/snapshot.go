@@ -34,6 +34,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -54,6 +55,9 @@ type Options struct {
 	// same ScanID are taken from the stat cache; when Scan is set and ScanID is
 	// empty, every file is read. It is stored, so it must tell nothing of a secret.
 	ScanID string
+	// Omit are files that are not part of the workspace although they lie in
+	// it, such as the one that coo's own output goes to.
+	Omit []fs.FileInfo
 	// NoCache neither reads nor writes the stat cache.
 	NoCache bool
 	// Workers is the number of files read at once; 0 means GOMAXPROCS.

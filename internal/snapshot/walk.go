@@ -318,6 +318,9 @@ func (w *walker) leaf(root *os.Root, path, name string, cached []record, e *Entr
 		w.problem(path, Unreadable)
 		return
 	}
+	if slices.ContainsFunc(w.opts.Omit, func(o fs.FileInfo) bool { return os.SameFile(o, fi) }) {
+		return
+	}
 	switch mode := fi.Mode(); {
 	case mode.IsRegular():
 		w.file(root, path, name, fi, lookup(cached, name), e, r)
