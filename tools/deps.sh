@@ -2,7 +2,8 @@
 # Installs what the tests need beyond Go: python3 for the independent
 # verifier, curl and openssl as clients of the proxy, strace for the
 # durability proof, qemu-user-static for the other architectures, a C compiler
-# for the race detector, groff for the man pages.
+# for the race detector, groff for the man pages, mkfs.xfs for a file system with
+# reflinks.
 set -euo pipefail
 missing=()
 need() { command -v "$1" >/dev/null || missing+=("$2"); }
@@ -20,6 +21,7 @@ need groff groff-base
 need git git
 need make make
 need ip iproute2
+need mkfs.xfs xfsprogs
 need setpriv util-linux
 if [ ${#missing[@]} -eq 0 ]; then
 	echo "everything is here"

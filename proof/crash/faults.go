@@ -75,7 +75,7 @@ func (b *bench) faults(s scenario) (n int, errs []error, note string, err error)
 	possible := len(list)
 	limit := s.part / 2
 	if b.full {
-		limit = s.fullPart
+		limit = s.fullPart / 3
 	}
 	if limit > 0 {
 		var chosen []fault
@@ -86,7 +86,10 @@ func (b *bench) faults(s scenario) (n int, errs []error, note string, err error)
 	}
 	var mu sync.Mutex
 	hits := 0
+	tried, end := b.progress("faults of "+s.name, len(list))
+	defer end()
 	errs = b.parallel(len(list), func(i int) error {
+		defer tried()
 		hit, err := b.fail(s, t, list[i])
 		mu.Lock()
 		defer mu.Unlock()
@@ -105,7 +108,7 @@ func (b *bench) faultList(t *take) []fault {
 		for k := 1; k <= t.traces[call]; k++ {
 			list = append(list, fault{call, "KILL", k, false})
 			for i, e := range names {
-				if b.full || i == k%len(names) {
+				if i == k%len(names) {
 					list = append(list, fault{call, e, k, false}, fault{call, e, k, true})
 				}
 			}

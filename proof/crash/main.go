@@ -11,7 +11,8 @@
 // fills the disk.
 //
 //	go run ./proof/crash                 states and faults sampled evenly
-//	COO_PROOF=full go run ./proof/crash  all of them
+//	COO_PROOF=full go run ./proof/crash  all of them, but for scenarios with a
+//	                                     fullPart: most of an hour on two cores
 //	go run ./proof/crash -self-test      builds that do not sync must be caught
 //
 // One line is printed for each scenario. At the first promise that is broken
@@ -32,6 +33,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -241,11 +243,7 @@ type pick struct{ k, policy int }
 // of them. A tree is checked with the last promises under which it comes up:
 // they are the most.
 func (b *bench) statesOf(t *take, limit int) (f figures, errs []error, err error) {
-	randoms := 3
-	if b.full {
-		randoms = 20
-	}
-	list := policies(randoms)
+	list := policies(3)
 	at := map[[32]byte]int{}
 	var picks []pick
 	err = t.each(func(m moment) error {
@@ -278,7 +276,12 @@ func (b *bench) statesOf(t *take, limit int) (f figures, errs []error, err error
 		chosen[picks[i]] = true
 	}
 	f.checked = len(chosen)
-	check, wait := workers(b, b.checkState)
+	checked, end := b.progress(t.name, len(chosen))
+	defer end()
+	check, wait := workers(b, func(s state) error {
+		defer checked()
+		return b.checkState(s)
+	})
 	err = t.each(func(m moment) error {
 		for i, p := range list {
 			if chosen[pick{m.k, i}] {
@@ -289,6 +292,24 @@ func (b *bench) statesOf(t *take, limit int) (f figures, errs []error, err error
 		return nil
 	})
 	return f, wait(), err
+}
+
+// progress says on stderr twice a minute how far something is that takes long.
+func (b *bench) progress(name string, total int) (done, end func()) {
+	var n atomic.Int64
+	ticker := time.NewTicker(30 * time.Second)
+	stop := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-stop:
+				return
+			case <-ticker.C:
+				fmt.Fprintf(os.Stderr, "crash: %s: %d of %d so far\n", name, n.Load(), total)
+			}
+		}
+	}()
+	return func() { n.Add(1) }, func() { ticker.Stop(); close(stop) }
 }
 
 // tree returns what a crash leaves at an instant under a policy, nil where
