@@ -172,8 +172,7 @@ func (b *builder) file(at *os.Root, path string, e *Entry) error {
 	}
 	defer f.Close()
 	if !b.clone(f, e) {
-		// A clone that stopped half-way leaves bytes that fill might pass over.
-		if err := f.Truncate(0); err != nil {
+		if err := rewind(f); err != nil {
 			return err
 		}
 		if err := b.fill(f, e); err != nil {
@@ -200,6 +199,15 @@ func (b *builder) file(at *os.Root, path string, e *Entry) error {
 	return f.Close()
 }
 
+// rewind takes back what a copy that stopped half-way has written: holes would be
+// filled with it, and the next copy would begin after it.
+func rewind(f *os.File) error {
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	return f.Truncate(0)
+}
+
 func (b *builder) fill(f *os.File, e *Entry) error {
 	r, err := b.st.GetReader(e.SHA256)
 	if err != nil {
@@ -215,6 +223,9 @@ func (b *builder) fill(f *os.File, e *Entry) error {
 
 // cloneFrom is the length from which equal files are cloned, in bytes.
 const cloneFrom = 64 << 10
+
+// share makes one file share the blocks of another; tests replace it.
+var share = reflink
 
 // clone makes f a copy of an equal file that is in place already, and reports
 // whether it could: by sharing blocks, or else within the kernel.
@@ -234,8 +245,11 @@ func (b *builder) clone(f *os.File, e *Entry) bool {
 	if err != nil || fi.Size() != e.Size {
 		return false
 	}
-	if reflink(f, src) == nil {
+	if share(f, src) == nil {
 		return true
+	}
+	if rewind(f) != nil {
+		return false
 	}
 	if sparse(fi) {
 		_, err = workspace.WriteSparse(f, src)

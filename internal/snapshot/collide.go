@@ -60,6 +60,33 @@ func (c *checker) collisions(root string) error {
 	return nil
 }
 
+// renamedByCase finds a name that is to come in the place of one that this file
+// system takes for the same: the plan could not tell the two apart.
+func renamedByCase(root string, changes []Change) error {
+	gone := map[string]string{} // directory and likeness to the path that goes
+	key := func(p string) string { return path.Dir(p) + "/" + likeness(path.Base(p)) }
+	for _, c := range changes {
+		if c.Kind == Removed {
+			gone[key(c.Path)] = c.Path
+		}
+	}
+	for _, c := range changes {
+		old, ok := gone[key(c.Path)]
+		if c.Kind != Added || !ok {
+			continue
+		}
+		same, err := sameName(root, path.Base(old), path.Base(c.Path))
+		if err != nil {
+			return err
+		}
+		if same {
+			return &BlockedError{c.Path, "is the same name as " + strconv.Quote(old) + ", which is there, on this file system: " +
+				"rename that by hand, by way of a third name, and try again"}
+		}
+	}
+	return nil
+}
+
 // askFileSystem makes a file of one name in a directory of its own in root and
 // looks for the other.
 func askFileSystem(root, a, b string) (bool, error) {

@@ -59,6 +59,9 @@ func Prepare(dir *workspace.Dir, st *store.Store, tree digest.Digest, opts Optio
 		return nil, err
 	}
 	slices.SortFunc(d.list, func(x, y Change) int { return strings.Compare(x.Path, y.Path) })
+	if err := renamedByCase(dir.Path(), d.list); err != nil {
+		return nil, err
+	}
 	for _, c := range d.list {
 		if c.Kind == Removed && c.Before.Type == Dir && b.kept[c.Path] {
 			r.Kept = append(r.Kept, c.Path)

@@ -260,6 +260,30 @@ func TestRollbackRecovers(t *testing.T) {
 	}
 }
 
+// A name that changes its case only: the two states cannot be told apart there.
+func TestRenameByCaseOnly(t *testing.T) {
+	root, st := tempDir(t), newStore(t)
+	model{"d": "d0755", "d/readme": "f0644 1", "other": "f0644 2"}.write(t, root)
+	tree := mustTake(t, root, st, Options{}).Tree
+	if err := os.Rename(root+"/d/readme", root+"/d/README"); err != nil {
+		t.Fatal(err)
+	}
+	defer func(f func(string, string, string) (bool, error)) { sameName = f }(sameName)
+	sameName = func(_, a, b string) (bool, error) { return strings.EqualFold(a, b), nil }
+	d := openDir(t, root)
+	before := read(t, root)
+	_, err := Prepare(d, st, tree, Options{})
+	want := `"d/readme": is the same name as "d/README", which is there, on this file system: rename that by hand, by way of a third name, and try again`
+	if be, ok := errors.AsType[*BlockedError](err); !ok || be.Error() != want {
+		t.Errorf("Prepare: %v; want %s", err, want)
+	}
+	if diff := cmp.Diff(before, read(t, root)); diff != "" {
+		t.Errorf("the directory (-want +got):\n%s", diff)
+	}
+	sameName = func(string, string, string) (bool, error) { return false, nil }
+	rollback(t, root, st, tree) // two names where case counts
+}
+
 func TestCollisions(t *testing.T) {
 	nfc, nfd := "\u00e9", "e\u0301"
 	root, st := tempDir(t), newStore(t)
