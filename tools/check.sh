@@ -24,6 +24,8 @@ for target in linux/arm64 linux/s390x darwin/arm64 windows/amd64; do
 	GOOS=${target%/*} GOARCH=${target#*/} CGO_ENABLED=0 go build -o /dev/null ./cmd/coo
 	GOOS=${target%/*} GOARCH=${target#*/} CGO_ENABLED=0 go vet ./cmd/... ./internal/... ./examples/...
 done
+step "build wasip1/wasm"
+./tools/wasm.sh /dev/null
 step "man pages: groff has nothing to say"
 for page in docs/man/*; do
 	said=$(groff -man -ww -Tutf8 -z "$page" 2>&1)

@@ -38,31 +38,8 @@ for arch in "${arches[@]}"; do
 	! wanted "$arch" || GOARCH=$arch build -o "$tmp/coo-$arch" ./cmd/coo
 done
 
-# WebAssembly has no locks between processes, no rename(2) of its own and no
-# chmod of a directory: these are replaced for it. All else is what every coo
-# is made of.
 wasm() {
-	cat >"$tmp/lock.go" <<-'GO'
-		package durable
-
-		import "os"
-
-		func lock(*os.File, bool, bool) error { return nil }
-	GO
-	cat >"$tmp/rename.go" <<-'GO'
-		package snapshot
-
-		import "os"
-
-		func rename(temp, dir string) error { return os.Rename(temp, dir) }
-	GO
-	sed 's/a\.d\.root\.Chmod(temp, perm)/func() error { _ = perm; return nil }()/' internal/workspace/commit.go >"$tmp/commit.go"
-	cat >"$tmp/overlay.json" <<-JSON
-		{"Replace": {"$PWD/internal/durable/lock_unix.go": "$tmp/lock.go",
-		             "$PWD/internal/snapshot/rename_unix.go": "$tmp/rename.go",
-		             "$PWD/internal/workspace/commit.go": "$tmp/commit.go"}}
-	JSON
-	GOOS=wasip1 GOARCH=wasm build -overlay "$tmp/overlay.json" -o "$tmp/coo.wasm" ./cmd/coo
+	./tools/wasm.sh "$tmp/coo.wasm"
 	(cd tools && build -o "$tmp/wazero" github.com/tetratelabs/wazero/cmd/wazero)
 	cat >"$tmp/coo-wasm" <<-SH
 		#!/bin/sh
