@@ -32,7 +32,6 @@ func main() {
 
 // Main is coo with the process's own arguments and streams.
 func Main() int {
-	sandbox.Init()
 	// The standard library logs raw bytes of broken servers, which may hold
 	// a secret; coo says itself what there is to say.
 	log.SetOutput(io.Discard)

@@ -14,6 +14,7 @@ import (
 // Roots that Python packages bring along are shown with the run's CA, in the
 // interpreter's installation, the virtual environment and the workspace.
 func TestBundles(t *testing.T) {
+	t.Parallel()
 	a := newAuthority(t)
 	other := string(newAuthority(t).pem)
 	dir := t.TempDir()
@@ -44,6 +45,7 @@ func TestBundles(t *testing.T) {
 
 // What a program finds of the run's CA is fixed: no path of one run.
 func TestTrustVariables(t *testing.T) {
+	t.Parallel()
 	a := newAuthority(t)
 	c := sh(`env | grep -E 'PROXY|proxy|CERT|CA' | sort; cmp "$NODE_EXTRA_CA_CERTS" ca.pem && echo same; ls -l /etc/ssl/certs | grep -c coo-ca.pem`)
 	c.CA, c.Dir = a.pem, t.TempDir()

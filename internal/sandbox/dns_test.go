@@ -111,6 +111,7 @@ func FuzzAnswer(f *testing.F) {
 }
 
 func TestNames(t *testing.T) {
+	t.Parallel()
 	a, b := newNames(), newNames()
 	first, _, _ := a.addrs("one.example")
 	b.addrs("two.example")

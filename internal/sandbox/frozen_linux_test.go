@@ -10,6 +10,7 @@ import (
 )
 
 func TestEverythingIsRedirected(t *testing.T) {
+	t.Parallel()
 	r := perform(t, sh(`curl -s --noproxy '*' http://api.example.com/x; curl -s http://93.184.216.34:8080/; curl -s 'http://[2001:db8::1]:81/'
 		curl -s 'http://[::ffff:203.0.113.9]:82/'; curl -s -6 http://api.example.com/; curl -s http://169.254.169.254/latest; exit 7`))
 	if r.exit.Status != 7 {
@@ -21,6 +22,7 @@ func TestEverythingIsRedirected(t *testing.T) {
 
 // A program that tries every way out that it has finds none.
 func TestNothingElseLeaves(t *testing.T) {
+	t.Parallel()
 	outside, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -106,6 +108,7 @@ print("routes", len(open("/proc/net/route").readlines()) - 1)
 
 // Servers that the program starts work, by every name it has for itself.
 func TestOwnServers(t *testing.T) {
+	t.Parallel()
 	r := perform(t, python(`
 import http.server, socket, threading, urllib.request
 class H(http.server.BaseHTTPRequestHandler):
@@ -125,6 +128,7 @@ for host in ["127.0.0.1", "localhost", "127.9.9.9", socket.gethostname(), me, "a
 }
 
 func TestAllow(t *testing.T) {
+	t.Parallel()
 	c := sh(`curl -s http://127.0.0.1:11434/; curl -s http://localhost:11434/; curl -s http://192.168.7.7:8000/; curl -s http://ollama.lan:81/
 		curl -s http://192.168.7.7:8001/; curl -sS http://localhost:11435/ 2>&1; true`)
 	for _, s := range []string{"localhost:11434", "192.168.7.7:8000", "Ollama.LAN:81"} {
@@ -141,6 +145,7 @@ func TestAllow(t *testing.T) {
 
 // The program is who it would be, with less than it would have.
 func TestWhoItIs(t *testing.T) {
+	t.Parallel()
 	host, err := os.Hostname()
 	if err != nil {
 		t.Fatal(err)

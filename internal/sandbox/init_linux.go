@@ -304,7 +304,7 @@ func (i *inside) windDown() []string {
 		syscall.Kill(p.pid, syscall.SIGTERM)
 		syscall.Kill(p.pid, syscall.SIGCONT)
 	}
-	if !waitNone(grace) {
+	if !waitNone(lastGrace) {
 		i.killAll()
 	}
 	slices.Sort(names)

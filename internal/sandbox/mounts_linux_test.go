@@ -52,6 +52,7 @@ func TestOver(t *testing.T) {
 }
 
 func TestOverRefused(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	for _, c := range []struct {
 		set  func(*Command)

@@ -6,6 +6,7 @@ import (
 )
 
 func TestLookups(t *testing.T) {
+	t.Parallel()
 	script := `
 import socket, struct
 def names(*a, **k):

@@ -14,7 +14,7 @@ const nobodyVariable = "COO_TEST_NOBODY"
 // openTemp makes a directory that every user may write to.
 func openTemp(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "coo-nobody")
+	dir, err := os.MkdirTemp("", "nobody")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,6 +42,7 @@ func selfFor(t *testing.T) string {
 // TestAsNobody runs the tests of this package once more as an ordinary user,
 // when they run as root.
 func TestAsNobody(t *testing.T) {
+	t.Parallel()
 	if os.Getenv(nobodyVariable) != "" || os.Geteuid() != 0 {
 		return
 	}

@@ -51,6 +51,7 @@ func gone(t *testing.T, arg string) {
 }
 
 func TestExits(t *testing.T) {
+	t.Parallel()
 	for _, level := range bothLevels {
 		for script, want := range map[string]Exit{
 			`exit 0`:          {},
@@ -72,6 +73,7 @@ func TestExits(t *testing.T) {
 // What a program leaves behind is ended and named, however it hides; what is
 // about to end by itself may.
 func TestLeftBehind(t *testing.T) {
+	t.Parallel()
 	for _, level := range bothLevels {
 		arg := sleeper(0)
 		c := sh(`(setsid sh -c 'trap "" TERM HUP; sleep ` + arg + `; :' >/dev/null 2>&1 &); (sleep 0.1; echo late) & echo soon`)
@@ -88,11 +90,13 @@ func TestLeftBehind(t *testing.T) {
 }
 
 func TestOrphansAreReaped(t *testing.T) {
+	t.Parallel()
 	r := perform(t, sh(`for i in 1 2 3 4 5; do (true &); done; sleep 0.2; grep -h '^State' /proc/[0-9]*/status | grep -c Z`))
 	want(t, "zombies", r.stdout, "0\n")
 }
 
 func TestKill(t *testing.T) {
+	t.Parallel()
 	for _, level := range bothLevels {
 		for round := range 3 {
 			arg := sleeper(10 + round)
@@ -168,6 +172,7 @@ func (h *held) status(t *testing.T) int {
 
 // A coo that is killed takes the program and all that it started with it.
 func TestHolderKilled(t *testing.T) {
+	t.Parallel()
 	for _, level := range bothLevels {
 		for round := range 3 {
 			arg := sleeper(20 + round)
@@ -203,6 +208,7 @@ sys.exit(5)
 // An interrupt reaches the program once, whether it is sent to coo alone, to
 // its process group, or typed at the terminal; a second one kills.
 func TestInterrupt(t *testing.T) {
+	t.Parallel()
 	group := func(c *exec.Cmd) { c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
 	for _, level := range bothLevels {
 		h := startHeld(t, level, countInterrupts, group)
@@ -252,6 +258,7 @@ func openTerminal(t *testing.T) (keyboard, tty *os.File) {
 }
 
 func TestTerminal(t *testing.T) {
+	t.Parallel()
 	for _, level := range bothLevels {
 		keyboard, tty := openTerminal(t)
 		h := startHeld(t, level, `
@@ -273,6 +280,7 @@ print("typed", input())
 
 // A reader that never ends does not keep coo waiting.
 func TestStdin(t *testing.T) {
+	t.Parallel()
 	for _, level := range bothLevels {
 		r, w := io.Pipe()
 		go w.Write([]byte("one\ntwo\n"))

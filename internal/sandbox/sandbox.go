@@ -263,6 +263,9 @@ func (p *Process) relay() {
 	}()
 }
 
-// grace is how long what a program leaves running may take to end by itself,
-// and then again when told to.
-const grace = 500 * time.Millisecond
+// How long what a program leaves running may take to end by itself, and then
+// once it is told to.
+const (
+	grace     = 2 * time.Second
+	lastGrace = time.Second
+)

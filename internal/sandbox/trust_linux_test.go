@@ -57,6 +57,7 @@ func (a *authority) serve(c net.Conn, target string) {
 
 // A program that is told nothing trusts the run's CA.
 func TestTrustWithoutVariables(t *testing.T) {
+	t.Parallel()
 	a := newAuthority(t, "api.example.com")
 	for name, c := range map[string]Command{
 		"curl":   sh(`env -i curl -sS https://api.example.com/`),
