@@ -28,6 +28,7 @@ type initBox struct {
 	mu      sync.Mutex // guards writes to control
 	done    chan error // of cmd.Wait
 	killed  sync.Once
+	shared  error // why it has no process namespace of its own
 }
 
 // startFrozen starts a box with a network of its own.
@@ -62,24 +63,28 @@ func caPath() string {
 // held without a namespace of their own. A trial box ends once it is prepared.
 func startBest(c Command, trial bool) (*initBox, error) {
 	o := ordersOf(c)
-	o.Trial = trial
-	o.Network, o.Own, o.IPv6 = true, ownAddrs(), hasIPv6()
+	o.Trial, o.Network, o.Own, o.IPv6 = trial, true, ownAddrs(), hasIPv6()
 	privileged := os.Geteuid() == 0 && hasCapability(unix.CAP_SYS_ADMIN) && hasCapability(unix.CAP_NET_ADMIN)
-	var err error
+	var last, why error
 	for _, try := range []struct{ root, processes bool }{{true, true}, {true, false}, {false, true}, {false, false}} {
-		if try.root && !privileged {
+		if try.root && !privileged || !try.processes && why == nil {
 			continue
 		}
 		o.Root, o.Processes = try.root, try.processes
-		var box *initBox
-		if box, err = startBox(c, o); err == nil {
+		box, err := startBox(c, o)
+		if err == nil {
+			box.shared = why
 			return box, nil
 		}
-		if e, ok := errors.AsType[*prepareError](err); ok && e.step == "program" {
+		last, why = err, nil
+		switch e, ok := errors.AsType[*prepareError](err); {
+		case ok && e.step == "program":
 			return nil, errors.New(e.msg)
+		case ok && e.step == "processes":
+			why = err
 		}
 	}
-	return nil, &LevelError{diagnose(err)}
+	return nil, &LevelError{diagnose(last)}
 }
 
 func ordersOf(c Command) orders {

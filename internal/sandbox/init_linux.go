@@ -116,6 +116,11 @@ func (i *inside) prepare() *insideError {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return &insideError{"processes", err}
 	}
+	if i.orders.Trial {
+		if err := tryRedirect(i.orders.IPv6); err != nil {
+			return &insideError{"network", err}
+		}
+	}
 	ready.Listeners = len(fds)
 	return i.send(ready, fds)
 }

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -46,6 +47,23 @@ func (i *inside) network() ([]*os.File, error) {
 		files = append(files, f...)
 	}
 	return files, nil
+}
+
+// tryRedirect connects to addresses of documentation: inside a box that works
+// they arrive at its listeners.
+func tryRedirect(v6 bool) error {
+	addrs := []string{"192.0.2.1:7"}
+	if v6 {
+		addrs = append(addrs, "[2001:db8::1]:7")
+	}
+	for _, a := range addrs {
+		c, err := net.DialTimeout("tcp", a, 2*time.Second)
+		if err != nil {
+			return fmt.Errorf("a connection was not redirected: %w", err)
+		}
+		c.Close()
+	}
+	return nil
 }
 
 // filter installs the rules of one family.

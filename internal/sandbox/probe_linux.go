@@ -28,7 +28,11 @@ func probeFrozen() Finding {
 		f.Close()
 	}
 	<-box.done
-	return Finding{Level: Frozen, OK: true}
+	f := Finding{Level: Frozen, OK: true}
+	if box.shared != nil {
+		f.Note = "processes are in the machine's own list, because one of their own is refused (" + box.shared.Error() + "): the program sees others, and has other process numbers each time"
+	}
+	return f
 }
 
 // diagnose says why a box could not be made, and what to do about it.

@@ -56,6 +56,7 @@ type Finding struct {
 	OK     bool
 	Why    string // what is missing, or restricted, when not OK
 	Remedy string // what a person can do about it
+	Note   string // what is less than it could be, when OK
 }
 
 // A LevelError is returned by [Start] when the machine has not what the level
