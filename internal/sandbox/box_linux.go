@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
+	"encoding/gob"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,10 +23,11 @@ import (
 type initBox struct {
 	cmd     *exec.Cmd
 	control *net.UnixConn
+	orders  *gob.Encoder // not JSON: arguments and variables are any bytes
 	lines   *bufio.Reader
 	files   []*os.File // the listeners
 	stdio   []*os.File // ends of pipes that belong to the program
-	mu      sync.Mutex // guards writes to control
+	mu      sync.Mutex // guards orders
 	done    chan error // of cmd.Wait
 	killed  sync.Once
 	shared  error // why it has no process namespace of its own
@@ -34,10 +36,10 @@ type initBox struct {
 // startFrozen starts a box with a network of its own.
 func (p *Process) startFrozen(c Command) error {
 	c.Env = removeVariables(c.Env, proxyVariables...)
-	ca := ""
 	if len(c.CA) > 0 {
-		ca = caPath()
-		c.Env = setVariable(c.Env, "NODE_EXTRA_CA_CERTS", ca)
+		if err := p.trustInside(&c); err != nil {
+			return err
+		}
 	}
 	box, err := startBest(c, false)
 	if err != nil {
@@ -48,14 +50,28 @@ func (p *Process) startFrozen(c Command) error {
 	return p.serveNames(box.files)
 }
 
-// caPath is where [orders.showTrust] shows the run's CA.
-func caPath() string {
+// trustInside names the run's CA to the clients that do not look at the
+// machine's roots. The path is the same in every run on machines that have
+// a directory of roots, where [orders.showTrust] shows the CA.
+func (p *Process) trustInside(c *Command) error {
 	for _, dir := range systemDirs {
-		if st, err := os.Stat(dir); err == nil && st.IsDir() {
-			return dir + "/" + caName
+		if st, err := os.Stat(dir); err != nil || !st.IsDir() {
+			continue
 		}
+		for _, name := range caVariables {
+			c.Env = setVariable(c.Env, name, dir+"/"+caName)
+		}
+		if variable(c.Env, "SSL_CERT_FILE") == "" {
+			c.Env = setVariable(c.Env, "SSL_CERT_FILE", systemBundle())
+		}
+		return nil
 	}
-	return systemBundles[0]
+	dir, err := p.writeTrust(c)
+	if err != nil {
+		return err
+	}
+	c.Env = trustVariables(c.Env, dir)
+	return nil
 }
 
 // startBest starts a box with all of the isolation that this machine has:
@@ -90,7 +106,7 @@ func startBest(c Command, trial bool) (*initBox, error) {
 func ordersOf(c Command) orders {
 	return orders{
 		Argv: c.Argv, Name: cmp.Or(c.Exe, c.Argv[0]), Exe: c.exe, Dir: c.Dir, Env: c.Env,
-		Workspace: c.workspace(), Over: c.Over, Keep: c.Keep, CA: c.CA, Allow: c.Allow,
+		FirstPort: sysctl("/proc/sys/net/ipv4/ip_unprivileged_port_start"), Workspace: c.workspace(), Over: c.Over, Keep: c.Keep, CA: c.CA, Allow: c.Allow,
 	}
 }
 
@@ -105,7 +121,7 @@ func startBox(c Command, o orders) (*initBox, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &initBox{control: ours, done: make(chan error, 1)}
+	b := &initBox{control: ours, orders: gob.NewEncoder(ours), done: make(chan error, 1)}
 	b.cmd = &exec.Cmd{Path: "/proc/self/exe", Args: []string{insideName}, Env: []string{}, Dir: "/"}
 	b.cmd.Stdout, b.cmd.Stderr = c.Stdout, c.Stderr
 	b.cmd.ExtraFiles = []*os.File{theirs}
@@ -230,7 +246,7 @@ func (b *initBox) order(o orders) error {
 func (b *initBox) say(v any) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return json.NewEncoder(b.control).Encode(v)
+	return b.orders.Encode(v)
 }
 
 // first reads the first report and the descriptors that come with it.

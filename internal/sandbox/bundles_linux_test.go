@@ -51,12 +51,12 @@ func TestTrustVariables(t *testing.T) {
 	c.CA, c.Dir = a.pem, t.TempDir()
 	writeFile(t, c.Dir+"/ca.pem", string(a.pem), 0o644)
 	c.Env = append(environment(t), "HTTPS_PROXY=http://corp:3128", "no_proxy=*", "NODE_EXTRA_CA_CERTS=/corp.pem", "npm_config_proxy=http://corp")
-	want(t, "frozen", perform(t, c).stdout, "NODE_EXTRA_CA_CERTS=/etc/ssl/certs/coo-ca.pem\nsame\n2\n")
+	want(t, "frozen", perform(t, c).stdout, "DENO_CERT=/etc/ssl/certs/coo-ca.pem\nNODE_EXTRA_CA_CERTS=/etc/ssl/certs/coo-ca.pem\nSSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt\nsame\n2\n")
 
 	c.Level = Proxied
 	c.Argv[2] = `env | grep -iE 'proxy' | sed 's/coo:.*@.*:[0-9]*/U/' | sort; env | grep -E 'CERT|BUNDLE|CA' | sed 's/coo-[0-9]*/N/' | sort; tail -c 100 "$SSL_CERT_FILE" >a; tail -c 100 ca.pem | cmp - a && grep -c BEGIN "$REQUESTS_CA_BUNDLE" >n && [ $(cat n) -gt 20 ] && cmp "$NODE_EXTRA_CA_CERTS" ca.pem && echo fine`
 	r := perform(t, c)
-	contains(t, "proxied", r.stdout, "HTTPS_PROXY=http://U\n", "http_proxy=http://U\n", "NODE_USE_ENV_PROXY=1\n", "/N/roots.pem\n", "NODE_EXTRA_CA_CERTS="+os.TempDir()+"/N/ca.pem\n", "fine\n")
+	contains(t, "proxied", r.stdout, "HTTPS_PROXY=http://U\n", "http_proxy=http://U\n", "NODE_USE_ENV_PROXY=1\n", "/N/coo-roots.pem\n", "NODE_EXTRA_CA_CERTS="+os.TempDir()+"/N/coo-ca.pem\n", "fine\n")
 	if strings.Contains(r.stdout, "no_proxy") || strings.Contains(r.stdout, "corp") {
 		t.Errorf("stdout %q", r.stdout)
 	}

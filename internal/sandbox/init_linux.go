@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"encoding/gob"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -57,7 +58,7 @@ type inside struct {
 }
 
 func (i *inside) main() *insideError {
-	in := json.NewDecoder(i.control)
+	in := gob.NewDecoder(i.control)
 	if err := in.Decode(&i.orders); err != nil {
 		return &insideError{"orders", err}
 	}
@@ -188,7 +189,7 @@ func steadyPID() {
 }
 
 // obey does what the coo outside says, and ends everything when it has gone.
-func (i *inside) obey(in *json.Decoder) {
+func (i *inside) obey(in *gob.Decoder) {
 	for {
 		var c command
 		if in.Decode(&c) != nil {

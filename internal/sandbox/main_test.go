@@ -27,8 +27,9 @@ const holdVariable = "COO_TEST_HOLD"
 
 func hold(level Level, argv []string) {
 	os.Unsetenv(holdVariable)
+	ca, _ := os.ReadFile(os.Getenv("COO_TEST_CA"))
 	p, err := Start(context.Background(), Command{
-		Level: level, Argv: argv, Dir: "/", Env: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		CA: ca, Level: level, Argv: argv, Dir: "/", Env: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 	})
 	if err == nil {
 		err = p.Run()

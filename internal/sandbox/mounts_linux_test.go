@@ -120,20 +120,3 @@ func TestWorkspaceIsRoot(t *testing.T) {
 	c.Dir = "/"
 	want(t, "stdout", perform(t, c).stdout, "/\n/tmp\n")
 }
-
-// Where /proc cannot be mounted, a program is closed in all the same, and
-// ended surely.
-func TestSharedProcesses(t *testing.T) {
-	t.Parallel()
-	arg := sleeper(40)
-	script := `mount -t tmpfs x /proc/tty; exec setpriv --bounding-set -all,+setfcap --inh-caps -all "$@"`
-	cmd := exec.Command("unshare", "-Urm", "sh", "-c", script, "sh", selfFor(t), "sh", "-c",
-		`curl -s http://api.example.com/ --max-time 1 >/dev/null; echo $?; [ $$ != 100 ] && (setsid sleep `+arg+` &)`)
-	cmd.Env = append(os.Environ(), holdVariable+"="+string(Frozen))
-	out, err := cmd.CombinedOutput()
-	// Connected, and not answered by anyone here.
-	want(t, "output", string(out), "28\nended {0  [sleep "+arg+"]} <nil>\n")
-	if err != nil || running(t, arg) {
-		t.Errorf("%v", err)
-	}
-}

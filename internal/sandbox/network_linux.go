@@ -21,6 +21,9 @@ func (i *inside) network() ([]*os.File, error) {
 		// A machine without IPv6 is one inside as well.
 		_ = os.WriteFile("/proc/sys/net/ipv6/conf/all/disable_ipv6", []byte("1"), 0)
 	}
+	if o.FirstPort != "" {
+		_ = os.WriteFile("/proc/sys/net/ipv4/ip_unprivileged_port_start", []byte(o.FirstPort), 0)
+	}
 	rs := []request{setUp(), addAddr(ownAddr), routeAll(ownAddr)}
 	if v6 {
 		rs = append(rs, routeAll(netip.IPv6Loopback()))

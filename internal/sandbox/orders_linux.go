@@ -2,7 +2,7 @@ package sandbox
 
 import "net/netip"
 
-// orders is what the coo outside tells the one inside, as one JSON value.
+// orders is what the coo outside tells the one inside, before any command.
 type orders struct {
 	Argv      []string
 	Name      string     // of the program, to be resolved inside when Exe is zero
@@ -18,6 +18,7 @@ type orders struct {
 	Processes bool // a pid namespace of its own
 	Root      bool // root without a user namespace
 	IPv6      bool
+	FirstPort string       // that an ordinary user may listen at, as /proc/sys has it
 	Own       []netip.Addr // addresses of the machine
 	Allow     []Endpoint
 	Trial     bool // end after the preparation: a probe

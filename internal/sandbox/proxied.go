@@ -16,7 +16,7 @@ var proxyVariables = []string{
 	"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy",
 	"FTP_PROXY", "ftp_proxy", "WS_PROXY", "ws_proxy", "WSS_PROXY", "wss_proxy", "GRPC_PROXY", "grpc_proxy", "no_grpc_proxy", "GLOBAL_AGENT_HTTP_PROXY",
 	"npm_config_proxy", "npm_config_https_proxy", "npm_config_noproxy", "NPM_CONFIG_PROXY", "NPM_CONFIG_HTTPS_PROXY", "NPM_CONFIG_NOPROXY",
-	"PIP_PROXY", "CARGO_HTTP_PROXY", "NODE_USE_ENV_PROXY", "CODEX_NETWORK_PROXY",
+	"PIP_PROXY", "CARGO_HTTP_PROXY", "NODE_USE_ENV_PROXY",
 }
 
 // askedVariables are those of them that are set at level proxied. Node looks
@@ -41,29 +41,14 @@ func (p *Process) startProxied(c Command) error {
 	}
 	c.Env = setVariable(c.Env, "NODE_USE_ENV_PROXY", "1")
 	if len(c.CA) > 0 {
-		dir, err := privateDir(c.workspace())
+		dir, err := p.writeTrust(&c)
 		if err != nil {
 			return err
 		}
-		p.undo = append(p.undo, func() { os.RemoveAll(dir) })
-		bundle, ca := filepath.Join(dir, "roots.pem"), filepath.Join(dir, "ca.pem")
-		if err := writeTrust(bundle, ca, c); err != nil {
-			return err
-		}
-		c.Env = trustVariables(c.Env, bundle, ca)
+		c.Env = trustVariables(c.Env, dir)
 	}
 	p.box, err = startPlain(c)
 	return err
-}
-
-func writeTrust(bundle, ca string, c Command) error {
-	if err := os.WriteFile(ca, c.CA, 0o600); err != nil {
-		return fmt.Errorf("CA: %w", err)
-	}
-	if err := os.WriteFile(bundle, append(systemRoots(c.Env), c.CA...), 0o600); err != nil {
-		return fmt.Errorf("CA: %w", err)
-	}
-	return nil
 }
 
 // privateDir makes a directory for files of this run, outside of the

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,38 +30,66 @@ var (
 var bundleVariables = []string{
 	"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE", "GIT_SSL_CAINFO", "PIP_CERT",
 	"GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", "CARGO_HTTP_CAINFO", "NIX_SSL_CERT_FILE", "HTTPLIB2_CA_CERTS",
-	"CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE", "CODEX_CA_CERTIFICATE", "UV_SYSTEM_CERTS_FILE",
+	"CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE", "CODEX_CA_CERTIFICATE",
 }
 
 // caVariables name a file of roots that is added to a client's own.
 var caVariables = []string{"NODE_EXTRA_CA_CERTS", "DENO_CERT"}
 
-// trustVariables sets the variables by which clients find whom to trust:
-// bundle holds all roots and the run's CA, ca the latter alone.
-func trustVariables(env []string, bundle, ca string) []string {
+// writeTrust makes a directory with two files: all roots and the run's CA, and
+// the latter alone. It goes with the process.
+func (p *Process) writeTrust(c *Command) (dir string, err error) {
+	if dir, err = privateDir(c.workspace()); err != nil {
+		return "", err
+	}
+	p.undo = append(p.undo, func() { os.RemoveAll(dir) })
+	if err = os.WriteFile(filepath.Join(dir, caName), c.CA, 0o600); err == nil {
+		err = os.WriteFile(filepath.Join(dir, rootsName), append(systemRoots(c.Env), c.CA...), 0o600)
+	}
+	if err != nil {
+		return "", fmt.Errorf("CA: %w", err)
+	}
+	return dir, nil
+}
+
+// The files of a directory that writeTrust makes. The first is also what
+// the run's CA is called in a directory of roots.
+const (
+	caName    = "coo-ca.pem"
+	rootsName = "coo-roots.pem"
+)
+
+// trustVariables sets the variables by which clients find whom to trust.
+func trustVariables(env []string, dir string) []string {
 	for _, name := range bundleVariables {
-		env = setVariable(env, name, bundle)
+		env = setVariable(env, name, filepath.Join(dir, rootsName))
 	}
 	for _, name := range caVariables {
-		env = setVariable(env, name, ca)
+		env = setVariable(env, name, filepath.Join(dir, caName))
 	}
 	return env
+}
+
+// systemBundle returns the first of the machine's bundles that is there, or
+// would be the first.
+func systemBundle() string {
+	for _, path := range systemBundles {
+		if _, err := os.Stat(path); err == nil {
+			return path
+		}
+	}
+	return systemBundles[0]
 }
 
 // systemRoots returns the roots of this machine: those of the first bundle
 // found, and those that variables of the program's environment name, which
 // are what its clients would trust without coo.
 func systemRoots(env []string) []byte {
-	var b []byte
-	for _, path := range systemBundles {
-		if pem, err := os.ReadFile(path); err == nil {
-			b = appendPEM(b, pem)
-			break
-		}
-	}
-	if len(b) == 0 {
+	b, err := os.ReadFile(systemBundle())
+	if err != nil {
 		b = rootsOfDirs()
 	}
+	b = appendPEM(nil, b)
 	var seen []string
 	for _, name := range slices.Concat(bundleVariables, caVariables) {
 		path := variable(env, name)

@@ -68,9 +68,6 @@ func (o *orders) trusting(path string, old []byte) ([]byte, bool) {
 	return nil, false
 }
 
-// caName is the file of a directory of roots that holds the run's CA alone.
-const caName = "coo-ca.pem"
-
 // trustDir shows a directory of roots with the run's CA in it, also under the
 // name by which OpenSSL looks for it.
 func (o *orders) trustDir(s *scratch, dir string, shown map[string]bool) error {
@@ -92,6 +89,13 @@ func (o *orders) trustDir(s *scratch, dir string, shown map[string]bool) error {
 	}
 	if err := os.Symlink(caName, filepath.Join(copied, hash+".0")); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
+	}
+	bundle := filepath.Join(copied, filepath.Base(systemBundles[0]))
+	if _, err := os.Stat(systemBundle()); err != nil {
+		// A machine without roots: clients look for the file all the same.
+		if err := os.WriteFile(bundle, o.CA, 0o644); err != nil {
+			return err
+		}
 	}
 	return bind(copied, real)
 }
