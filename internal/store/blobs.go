@@ -90,7 +90,10 @@ func (s *Store) RemoveBlobs(ctx context.Context, ds []digest.Digest) (removed []
 	const levels = 3
 	var parts [levels][]digest.Digest
 	for _, d := range ds {
-		k := s.levels(d, levels-1)
+		k, err := s.levels(d, levels-1)
+		if err != nil {
+			return nil, err
+		}
 		parts[k] = append(parts[k], d)
 	}
 	for _, part := range slices.Backward(parts[:]) {
@@ -104,19 +107,27 @@ func (s *Store) RemoveBlobs(ctx context.Context, ds []digest.Digest) (removed []
 }
 
 // levels returns how many lists are on the longest way from blob d to a piece,
-// limit at most.
-func (s *Store) levels(d digest.Digest, limit int) int {
+// limit at most. What cannot be read is an error: a piece that is taken for a list
+// would go before its list.
+func (s *Store) levels(d digest.Digest, limit int) (int, error) {
 	list, err := s.Pieces(d)
+	if _, damaged := errors.AsType[*DamageError](err); damaged {
+		return limit, nil
+	}
 	if err != nil {
-		return limit
+		return 0, err
 	}
 	most := 0
 	for _, p := range list {
 		if most = max(most, 1); most < limit && s.Has(p) {
-			most = max(most, 1+s.levels(p, limit-1))
+			below, err := s.levels(p, limit-1)
+			if err != nil {
+				return 0, err
+			}
+			most = max(most, 1+below)
 		}
 	}
-	return most
+	return most, nil
 }
 
 func (s *Store) removeFiles(ctx context.Context, ds []digest.Digest) (n int, err error) {
