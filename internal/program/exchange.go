@@ -139,7 +139,7 @@ func (e *exchange) head(status int, headers [][2]string) error {
 	if err != nil {
 		return err
 	}
-	defer written()
+	defer e.written(written)
 	e.p.gate.leave(place, place.Head)
 	e.p.shown.Store(e.s.Live || e.p.shown.Load())
 	e.left(e.x.Head(status, headers))
@@ -161,6 +161,17 @@ func (e *exchange) recordCall(r Recorder) error {
 	n, err := r.Append(&flight.Call{Envelope: env, Kind: "http", Req: e.doc.Key})
 	e.call = n
 	return err
+}
+
+// delivery is how long what was written to the program may be on its way.
+const delivery = 5 * time.Millisecond
+
+// written lets the next one follow, once the program has what this one wrote.
+func (e *exchange) written(done func()) {
+	if !e.p.alone() {
+		e.x.Delivered(delivery)
+	}
+	done()
 }
 
 // left looks at an error of giving the program its answer. That it has left
@@ -235,7 +246,7 @@ func (e *exchange) record(at int64, last []byte) error {
 	if err != nil {
 		return err
 	}
-	defer written()
+	defer e.written(written)
 	p.gate.leave(place, at)
 	if last != nil {
 		e.left(e.x.Write(last))

@@ -26,7 +26,7 @@ type turnstile struct {
 // rest is how long the program is given to come to rest, at first and when it
 // has shown that it does not.
 const (
-	rest     = time.Second
+	rest     = 5 * time.Second
 	lessRest = 10 * time.Millisecond
 )
 

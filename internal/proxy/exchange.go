@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // An Exchange is one request of a program and the answer it is given. Its
@@ -24,6 +26,7 @@ type Exchange struct {
 	Conn    int64       // number of the connection, from 1
 
 	out   answer
+	conn  *conn
 	state state
 	left  int64 // bytes of the body still owed; -1: not announced
 }
@@ -134,6 +137,19 @@ func (x *Exchange) Cut() {
 	if x.state < ended {
 		x.state = aborted
 		x.out.cut()
+	}
+}
+
+// Delivered waits until the program's side of the connection has what was
+// written, or limit has passed. It has been woken then, if it waited for it.
+func (x *Exchange) Delivered(limit time.Duration) {
+	if x.conn == nil {
+		return
+	}
+	if tcp, ok := x.conn.Conn.(*net.TCPConn); ok {
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
+		defer cancel()
+		drain(ctx, tcp)
 	}
 }
 

@@ -102,6 +102,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 		Proto:   r.Proto,
 		Conn:    c.n,
 		out:     a,
+		conn:    c,
 	}
 	if !s.enter(func() {}) {
 		panic(http.ErrAbortHandler)

@@ -263,6 +263,7 @@ func (p *session) exchange(h *head, url string, body []byte, trailers [][2]strin
 		Proto:   fmt.Sprintf("HTTP/1.%d", h.minor),
 		Conn:    p.c.n,
 		out:     a,
+		conn:    p.c,
 	}
 	watched := make(chan struct{})
 	go func() {
