@@ -213,7 +213,7 @@ func (a *app) load(ref string) (*recording, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &recording{st: st, handle: h, run: r, docs: report.Docs{Blob: r.Blob}}, nil
+	return &recording{st: st, handle: h, run: r, docs: report.Docs{Blob: r.Blob, Look: r.Look}}, nil
 }
 
 // isPack reports whether a RUN on the command line is the name of a pack.

@@ -30,7 +30,9 @@ func (a *app) explain(ref string) error {
 	if _, err := rec.open(); err != nil {
 		return err
 	}
-	e := report.Explanation{Lineage: report.NewLineage(rec.run.Records), Records: rec.run.Records, Pack: rec.pack != nil}
+	e := report.Explanation{
+		Lineage: report.NewLineage(rec.run.Records), Records: rec.run.Records, Docs: rec.docs, Pack: rec.pack != nil,
+	}
 	if e.Summary, err = report.Summarise(rec.run, rec.docs); err != nil {
 		return err
 	}

@@ -95,6 +95,9 @@ func (a *app) inspectCall(rec *recording, n int64) error {
 	if !ok {
 		return usagef("--call %d: that record is of type %s; coo inspect lists the calls", n, flight.Env(rec.run.Records[n]).T)
 	}
+	if call.Kind == "exec" {
+		return report.Program(a.stdout, rec.run.Records, call, rec.docs)
+	}
 	req, err := rec.docs.Request(call.Req)
 	if err != nil {
 		return err
@@ -105,29 +108,43 @@ func (a *app) inspectCall(rec *recording, n int64) error {
 		fmt.Fprintf(a.stdout, "  %s: %s\n", visible(h[0]), visible(h[1]))
 	}
 	fmt.Fprintf(a.stdout, "\n%s\n", strings.TrimRight(visible(report.CallText(req)), "\n"))
-	for _, r := range rec.run.Records {
-		ans, ok := r.(*flight.Answer)
-		if !ok || ans.Call != n {
-			continue
-		}
-		doc, err := rec.docs.Answer(ans.Ans)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(a.stdout, "\nanswer    %s  %s\n", digest.Digest(ans.Ans), report.AnswerStatus(doc))
-		for _, h := range doc.Headers {
-			fmt.Fprintf(a.stdout, "  %s: %s\n", visible(h[0]), visible(h[1]))
-		}
-		fmt.Fprintf(a.stdout, "\n%s\n", strings.TrimRight(visible(report.AnswerText(req, doc)), "\n"))
+	ans, ok := answerTo(rec.run.Records, n)
+	if !ok {
+		fmt.Fprintln(a.stdout, "\nno answer")
 		return nil
 	}
-	fmt.Fprintln(a.stdout, "\nno answer")
+	doc, err := rec.docs.Answer(ans)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.stdout, "\nanswer    %s  %s\n", digest.Digest(ans), report.AnswerStatus(doc))
+	for _, h := range doc.Headers {
+		fmt.Fprintf(a.stdout, "  %s: %s\n", visible(h[0]), visible(h[1]))
+	}
+	fmt.Fprintf(a.stdout, "\n%s\n", strings.TrimRight(visible(report.AnswerText(req, doc)), "\n"))
 	return nil
+}
+
+// answerTo returns the answer to call n, given to a mission or to a program.
+func answerTo(records []flight.Record, n int64) (digest.Answer, bool) {
+	for _, r := range records {
+		switch r := r.(type) {
+		case *flight.Answer:
+			if r.Call == n {
+				return r.Ans, true
+			}
+		case *flight.Tail:
+			if r.Call == n {
+				return r.Ans, true
+			}
+		}
+	}
+	return digest.Answer{}, false
 }
 
 // inspectLineage prints what an output came from.
 func (a *app) inspectLineage(rec *recording, s *report.Summary, path string) error {
-	e := report.Explanation{Summary: s, Lineage: report.NewLineage(rec.run.Records), Records: rec.run.Records}
+	e := report.Explanation{Summary: s, Lineage: report.NewLineage(rec.run.Records), Records: rec.run.Records, Docs: rec.docs}
 	for _, o := range s.Outputs {
 		if o.Path != path {
 			continue

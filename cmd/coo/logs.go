@@ -127,6 +127,9 @@ func (a *app) logs(ref string, f logsFlags) error {
 		}
 	}
 	if rec.run.Seal == nil {
+		for _, s := range rec.run.Spools {
+			a.say("%s of %s", report.Count(int(s.Size), "byte"), visible(s.What()))
+		}
 		a.say("the run has not come to its end")
 		return nil
 	}
@@ -166,7 +169,7 @@ func (a *app) follow(rec *recording, raw bool) error {
 			if err != nil {
 				return err
 			}
-			rec.docs.Blob = grown.Blob
+			rec.docs.Blob, rec.docs.Look = grown.Blob, grown.Look
 		}
 		offset = next
 		for _, line := range lines {
@@ -203,7 +206,7 @@ func (a *app) printRest(rec *recording, from int, raw bool) error {
 		if rec.run, err = flight.Load(rec.st, e.Run); err != nil {
 			return err
 		}
-		rec.docs.Blob = rec.run.Blob
+		rec.docs.Blob, rec.docs.Look = rec.run.Blob, rec.run.Look
 		for i := from; i < len(rec.run.Records); i++ {
 			a.printRecord(rec.run.Lines[i], rec.run.Records[i], rec.docs, raw, nil)
 		}

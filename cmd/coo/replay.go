@@ -12,6 +12,7 @@ import (
 	"github.com/coo-runtime/coo/internal/digest"
 	"github.com/coo-runtime/coo/internal/durable"
 	"github.com/coo-runtime/coo/internal/flight"
+	"github.com/coo-runtime/coo/internal/freeze"
 	"github.com/coo-runtime/coo/internal/replay"
 	"github.com/coo-runtime/coo/internal/report"
 	"github.com/coo-runtime/coo/internal/run"
@@ -163,29 +164,32 @@ func (a *app) against(rec *recording, path string, c *replay.Config) (done func(
 	return func() {}, err
 }
 
-// replayed tells what came of a replay, and keeps a divergence for explain.
+// replayed tells what came of a replay, and keeps why it was not the same for
+// explain.
 func (a *app) replayed(rec *recording, err error) error {
-	d, diverged := errors.AsType[*replay.Divergence](err)
 	out := a.stdout
 	if rec.ofProgram() {
 		out = a.stderr
 	}
-	switch {
-	case diverged:
-		var b bytes.Buffer
-		report.Divergence(&b, d, rec.run.Records, rec.docs)
-		if _, err := out.Write(b.Bytes()); err != nil {
+	var why bytes.Buffer
+	if d, ok := errors.AsType[*replay.Divergence](err); ok {
+		report.Divergence(&why, d, rec.run.Records, rec.docs)
+		if _, err := out.Write(why.Bytes()); err != nil {
 			return err
 		}
 		cause := report.Cause(d, rec.run.Records, rec.docs)
 		fmt.Fprintf(out, "diverged at record %d: %s\n", d.N, cause)
-		b.WriteString("cause: " + cause + "\n")
-		if err := noteDivergence(rec, b.Bytes()); err != nil {
+		fmt.Fprintf(&why, "cause: %s\n", cause)
+		return a.differs(rec, why.Bytes(), exitDiverged)
+	}
+	if miss, ok := errors.AsType[*freeze.MissError](err); ok {
+		report.Miss(&why, miss)
+		if _, err := a.stderr.Write(why.Bytes()); err != nil {
 			return err
 		}
-		a.next("coo explain %s", visible(rec.name()))
-		return silently(exitDiverged)
-	case err != nil:
+		return a.differs(rec, why.Bytes(), exitNotFrozen)
+	}
+	if err != nil {
 		return err
 	}
 	if err := noteDivergence(rec, nil); err != nil {
@@ -221,7 +225,16 @@ func noteDivergence(rec *recording, what []byte) error {
 	return durable.WriteFile(note, what, 0o644)
 }
 
-// divergenceFile is where the last divergence of a run's replays is kept.
+// differs keeps why a replay was not the same.
+func (a *app) differs(rec *recording, why []byte, status int) error {
+	if err := noteDivergence(rec, why); err != nil {
+		return err
+	}
+	a.next("coo explain %s", visible(rec.name()))
+	return silently(status)
+}
+
+// divergenceFile is where it is kept how the last replay of a run differed.
 func divergenceFile(rec *recording) string {
 	return rec.st.Path("replays/" + rec.run.ID.String())
 }

@@ -16,6 +16,7 @@ type MissError struct {
 	Asked    int         // how often the run has asked for the key, this time included
 	Recorded int         // how many answers the source has for it
 	Nearest  *Nearest    // nil when nothing was recorded at all
+	Program  bool        // it is a program's: identity rules may be added for it
 }
 
 func (e *MissError) Error() string {

@@ -30,11 +30,12 @@ func (f *Frozen) Ask(_ context.Context, c Call) error {
 	if err != nil || ok {
 		return err
 	}
-	return f.miss(c, recorded)
+	return f.miss(c, recorded, false)
 }
 
-// miss returns the [*MissError] of c, or what kept it from being made.
-func (f *Frozen) miss(c Call, recorded int) error {
+// miss returns the [*MissError] of c, a program's call or not, or what kept it
+// from being made.
+func (f *Frozen) miss(c Call, recorded int, program bool) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	near, err := f.index.nearest(c.Doc)
@@ -43,7 +44,7 @@ func (f *Frozen) miss(c Call, recorded int) error {
 	}
 	return &MissError{
 		N: c.N, Key: c.Doc.Key, Doc: c.Doc.Bytes, Body: c.Doc.Body,
-		Asked: f.index.asked[c.Doc.Key], Recorded: recorded, Nearest: near,
+		Asked: f.index.asked[c.Doc.Key], Recorded: recorded, Nearest: near, Program: program,
 	}
 }
 

@@ -43,7 +43,7 @@ func (f *Frozen) Stream(ctx context.Context, c Call) (*Stream, error) {
 	if s != nil || err != nil {
 		return s, err
 	}
-	return nil, f.miss(c, recorded)
+	return nil, f.miss(c, recorded, true)
 }
 
 // stream returns the frozen stream of c, nil when there is none.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"hash"
+	"strings"
 
 	"github.com/coo-runtime/coo/internal/digest"
 	"github.com/coo-runtime/coo/internal/flight"
@@ -73,18 +74,34 @@ func (c *comparer) Blob(b []byte) (digest.Digest, error) {
 	return d, nil
 }
 
-// Spool names content that comes in chunks, and keeps none of it.
-func (c *comparer) Spool(string) (flight.Spool, error) { return &spool{sum: sha256.New()}, nil }
+// maxKept is how much of what a program prints is kept, in bytes, to show
+// where it differs. Answers are those of the record.
+const maxKept = 1 << 20
 
-// A spool is the digest and the length of what was written to it.
+// Spool names content that comes in chunks.
+func (c *comparer) Spool(name string) (flight.Spool, error) {
+	s := &spool{c: c, sum: sha256.New()}
+	if strings.HasPrefix(name, "std") {
+		s.keep = maxKept
+	}
+	return s, nil
+}
+
+// A spool is the digest and the length of what was written to it, and what
+// was written as long as that is to be kept.
 type spool struct {
+	c    *comparer
 	sum  hash.Hash
 	size int64
+	keep int64
+	kept []byte
 }
 
 // Write implements [io.Writer].
 func (s *spool) Write(p []byte) (int, error) {
-	s.size += int64(len(p))
+	if s.size += int64(len(p)); s.size <= s.keep {
+		s.kept = append(s.kept, p...)
+	}
 	return s.sum.Write(p)
 }
 
@@ -93,7 +110,11 @@ func (s *spool) Settle() error { return nil }
 
 // Finish returns digest and length.
 func (s *spool) Finish() (digest.Digest, int64, error) {
-	return digest.Digest(s.sum.Sum(nil)), s.size, nil
+	d := digest.Digest(s.sum.Sum(nil))
+	if s.size <= s.keep {
+		s.c.fresh[d] = s.kept
+	}
+	return d, s.size, nil
 }
 
 // Discard has nothing to drop.

@@ -17,13 +17,13 @@ func Cause(d *replay.Divergence, records []flight.Record, docs Docs) string {
 	t := newTeller(d, records, docs)
 	switch {
 	case d.Replayed == nil && d.Recorded == nil:
-		return "the mission asks to " + OneLine(d.Asked, 200) + " after the end of the recorded run"
+		return t.who(nil) + " asks to " + OneLine(d.Asked, 200) + " after the end of the recorded run"
 	case d.Replayed == nil && d.Asked == "nothing more":
-		return "the replay is at its end; when it was recorded the mission " + t.then(d.Recorded)
+		return "the replay is at its end; when it was recorded " + t.who(d.Recorded) + " " + t.then(d.Recorded)
 	case d.Replayed == nil:
-		return "the mission asks to " + OneLine(d.Asked, 200) + ", which the recorded run did not"
+		return t.who(nil) + " asks to " + OneLine(d.Asked, 200) + ", which the recorded run did not"
 	case d.Recorded == nil:
-		return "the recorded run ends here; the mission goes on: it " + t.now(d.Replayed)
+		return "the recorded run ends here; " + t.who(d.Replayed) + " goes on: it " + t.now(d.Replayed)
 	}
 	if s := t.order(d); s != "" {
 		return s
@@ -35,7 +35,7 @@ func Cause(d *replay.Divergence, records []flight.Record, docs Docs) string {
 }
 
 func newTeller(d *replay.Divergence, records []flight.Record, docs Docs) *teller {
-	return &teller{records: records, recorded: docs, replayed: replayedDocs(d, docs)}
+	return &teller{records: records, program: ofProgram(records), recorded: docs, replayed: replayedDocs(d, docs)}
 }
 
 // replayedDocs reads what a replayed record names: made anew, or recorded.
@@ -53,7 +53,7 @@ func (t *teller) then(r flight.Record) string { return t.phrase(r, t.recorded).p
 
 // where is the sentence that is true of every two records.
 func (t *teller) where(was, is flight.Record) string {
-	return "the mission " + t.now(is) + " where it " + t.then(was) + " when it was recorded"
+	return t.who(is) + " " + t.now(is) + " where " + t.it(is, was) + " " + t.then(was) + " when it was recorded"
 }
 
 // order finds the replayed record among the later recorded ones: the mission
@@ -78,7 +78,7 @@ func (t *teller) order(d *replay.Divergence) string {
 		if c, ok := is.(*flight.Call); ok {
 			return t.earlierCall(was, c, n)
 		}
-		return fmt.Sprintf("the mission %s earlier than recorded, where it %s (order)", t.now(is), t.then(was))
+		return fmt.Sprintf("%s %s earlier than recorded, where it %s (order)", t.who(is), t.now(is), t.then(was))
 	}
 	return ""
 }
@@ -86,9 +86,9 @@ func (t *teller) order(d *replay.Divergence) string {
 func (t *teller) earlierCall(was flight.Record, c *flight.Call, n int64) string {
 	name := callName(c, t.replayed)
 	if b, ok := was.(*flight.Call); ok {
-		return fmt.Sprintf("the mission makes the recorded call %d earlier than recorded, before or without call %d (order): %s", n, b.N, name)
+		return fmt.Sprintf("%s makes the recorded call %d earlier than recorded, before or without call %d (order): %s", t.who(c), n, b.N, name)
 	}
-	return fmt.Sprintf("the mission makes the recorded call %d earlier than recorded, where it %s (order): %s", n, t.then(was), name)
+	return fmt.Sprintf("%s makes the recorded call %d earlier than recorded, where it %s (order): %s", t.who(c), n, t.then(was), name)
 }
 
 // sameThing reports whether two records say that the mission did the same
@@ -137,27 +137,27 @@ func (t *teller) other(was, is flight.Record) string {
 	switch was := was.(type) {
 	case *flight.Call:
 		if ended(is) {
-			return fmt.Sprintf("the mission no longer makes the recorded call %d, %s: it %s", was.N, callName(was, t.recorded), t.now(is))
+			return fmt.Sprintf("%s no longer makes the recorded call %d, %s: it %s", t.who(was), was.N, callName(was, t.recorded), t.now(is))
 		}
 	case *flight.Rollback:
-		return fmt.Sprintf("the %s no longer fails here: the mission %s; when it was recorded it failed: %s", t.step(was.Step), t.now(is), OneLine(was.Why, 160))
+		return fmt.Sprintf("the %s no longer fails here: %s %s; when it was recorded it failed: %s", t.step(was.Step), t.who(is), t.now(is), OneLine(was.Why, 160))
 	case *flight.BranchEnd:
 		if !was.OK {
-			return fmt.Sprintf("%s no longer fails here: the mission %s; when it was recorded it failed: %s", branch(was), t.now(is), OneLine(was.Error, 160))
+			return fmt.Sprintf("%s no longer fails here: %s %s; when it was recorded it failed: %s", branch(was), t.who(is), t.now(is), OneLine(was.Error, 160))
 		}
 	case *flight.End:
 		if was.Outcome != "ok" {
-			return fmt.Sprintf("the mission no longer fails here: it %s; when it was recorded it failed: %s", t.now(is), OneLine(was.Error, 160))
+			return fmt.Sprintf("%s no longer fails here: it %s; when it was recorded it failed: %s", t.who(is), t.now(is), OneLine(was.Error, 160))
 		}
-		return "the mission goes on where it ended when it was recorded: it " + t.now(is)
+		return t.who(is) + " goes on where it ended when it was recorded: it " + t.now(is)
 	}
 	switch is := is.(type) {
 	case *flight.Call:
-		return fmt.Sprintf("the mission makes a new call here: %s; when it was recorded it %s", callName(is, t.replayed), t.then(was))
+		return t.newCall(was, is)
 	case *flight.Input:
-		return fmt.Sprintf("the mission %s, which the recorded run did not; it %s", t.now(is), t.then(was))
+		return fmt.Sprintf("%s %s, which the recorded run did not; it %s", t.who(is), t.now(is), t.then(was))
 	case *flight.End:
-		return "the mission ends here; when it was recorded it went on: it " + t.then(was)
+		return t.who(is) + " ends here; when it was recorded it went on: it " + t.then(was)
 	}
 	return t.where(was, is)
 }
@@ -166,7 +166,7 @@ func (t *teller) other(was, is flight.Record) string {
 // came to its end, so that nothing more follows in it.
 func ended(r flight.Record) bool {
 	switch r.(type) {
-	case *flight.End, *flight.BranchEnd, *flight.StepEnd, *flight.Seal:
+	case *flight.End, *flight.BranchEnd, *flight.StepEnd, *flight.Exit, *flight.Seal:
 		return true
 	}
 	return false
@@ -177,7 +177,7 @@ func (t *teller) failing(was, is flight.Record) string {
 	switch is := is.(type) {
 	case *flight.End:
 		if is.Outcome != "ok" {
-			return fmt.Sprintf("the mission fails: %s; %s", OneLine(is.Error, 160), t.recordedEnd())
+			return fmt.Sprintf("%s fails: %s; %s", t.who(is), OneLine(is.Error, 160), t.recordedEnd())
 		}
 	case *flight.Rollback:
 		return fmt.Sprintf("the %s fails: %s; %s", t.step(is.Step), OneLine(is.Why, 160), t.recordedStepEnd(is.Step))
@@ -187,7 +187,7 @@ func (t *teller) failing(was, is flight.Record) string {
 		}
 	case *flight.BranchEnd:
 		if !is.OK {
-			return fmt.Sprintf("%s fails: %s; when it was recorded the mission %s here", branch(is), OneLine(is.Error, 160), t.then(was))
+			return fmt.Sprintf("%s fails: %s; when it was recorded %s %s here", branch(is), OneLine(is.Error, 160), t.who(was), t.then(was))
 		}
 	}
 	return ""

@@ -28,6 +28,12 @@ func (t *teller) same(was, is flight.Record) string {
 		return on(is, func(*flight.Answer) string {
 			return fmt.Sprintf("the answer to call %d is not the recorded one", was.Call)
 		})
+	case *flight.Head:
+		return on(is, func(is *flight.Head) string { return t.head(was, is) })
+	case *flight.Tail:
+		return on(is, func(is *flight.Tail) string { return t.tail(was, is) })
+	case *flight.Exit:
+		return on(is, func(is *flight.Exit) string { return t.exit(was, is) })
 	case *flight.Write:
 		return on(is, func(is *flight.Write) string { return t.write(was, is) })
 	case *flight.Step:
@@ -53,7 +59,7 @@ func (t *teller) same(was, is flight.Record) string {
 	case *flight.Join:
 		return on(is, func(is *flight.Join) string { return t.where(was, is) })
 	case *flight.Log:
-		return on(is, func(*flight.Log) string { return "the mission prints something else" })
+		return on(is, func(is *flight.Log) string { return t.who(is) + " prints something else" })
 	case *flight.End:
 		return on(is, func(is *flight.End) string { return t.end(was, is) })
 	case *flight.Seal:
@@ -89,7 +95,7 @@ func changed(changes []Change) string { return paths(changes, 3) + " changed" }
 
 func (t *teller) input(was, is *flight.Input) string {
 	if was.Kind != is.Kind || was.Name != is.Name {
-		return fmt.Sprintf("the mission %s, which the recorded run did not; it %s", t.now(is), t.then(was))
+		return fmt.Sprintf("%s %s, which the recorded run did not; it %s", t.who(is), t.now(is), t.then(was))
 	}
 	name, there, not := "the file "+OneLine(is.Name, 120), "there", "not there"
 	switch is.Kind {
@@ -108,6 +114,10 @@ func (t *teller) input(was, is *flight.Input) string {
 }
 
 func (t *teller) call(was, is *flight.Call) string {
+	if was.Kind != is.Kind || was.Kind == "exec" {
+		return t.start(was, is)
+	}
+	who := t.who(is)
 	old, errOld := t.recorded.Request(was.Req)
 	new, errNew := t.replayed.Request(is.Req)
 	if errOld != nil || errNew != nil {
@@ -125,15 +135,15 @@ func (t *teller) call(was, is *flight.Call) string {
 	}
 	switch CallClass(old, new) {
 	case ChangedPrompt:
-		return what("the mission asks another question")
+		return what(who + " asks another question")
 	case ChangedParameter:
-		return what("the mission asks with other parameters")
+		return what(who + " asks with other parameters")
 	case ChangedBody:
-		return what("the mission sends another body")
+		return what(who + " sends another body")
 	case ChangedHeader:
-		return "the mission sends other headers: " + strings.Join(changedNames(old.Headers, new.Headers), ", ") + " changed"
+		return who + " sends other headers: " + strings.Join(changedNames(old.Headers, new.Headers), ", ") + " changed"
 	case ChangedAddress:
-		return fmt.Sprintf("the mission makes a new call here: %s; when it was recorded it %s", callName(is, t.replayed), t.then(was))
+		return t.newCall(was, is)
 	}
 	return t.where(was, is)
 }
@@ -144,13 +154,13 @@ func (t *teller) write(was, is *flight.Write) string {
 	case was.Path != is.Path:
 		return t.where(was, is)
 	case is.SHA256 == nil:
-		return "the mission removes " + path + ", which it wrote when it was recorded"
+		return t.who(is) + " removes " + path + ", which it wrote when it was recorded"
 	case was.SHA256 == nil:
-		return "the mission writes " + path + ", which it removed when it was recorded"
+		return t.who(is) + " writes " + path + ", which it removed when it was recorded"
 	case *was.SHA256 != *is.SHA256:
-		return "the mission writes other content to " + path
+		return t.who(is) + " writes other content to " + path
 	}
-	return fmt.Sprintf("the mission writes %s with the mode %s; it was %s when it was recorded", path, OneLine(is.Mode, 20), OneLine(was.Mode, 20))
+	return fmt.Sprintf("%s writes %s with the mode %s; it was %s when it was recorded", t.who(is), path, OneLine(is.Mode, 20), OneLine(was.Mode, 20))
 }
 
 func (t *teller) begin(was, is *flight.Step) string {
@@ -189,13 +199,13 @@ func (t *teller) end(was, is *flight.End) string {
 	wasOK, isOK := was.Outcome == "ok", is.Outcome == "ok"
 	switch {
 	case wasOK != isOK || was.Error != is.Error:
-		return t.ends("the mission", wasOK, was.Error, isOK, is.Error)
+		return t.ends(t.who(is), wasOK, was.Error, isOK, is.Error)
 	case !equal(was.Result, is.Result):
-		return "the mission returns another result" + t.resultPaths(was.Result, is.Result)
+		return t.who(is) + " returns another result" + t.resultPaths(was.Result, is.Result)
 	case len(was.Trace) > 0 && len(is.Trace) > 0:
-		return fmt.Sprintf("the mission fails at another place: %s; when it was recorded at %s", place(is.Trace), place(was.Trace))
+		return fmt.Sprintf("%s fails at another place: %s; when it was recorded at %s", t.who(is), place(is.Trace), place(was.Trace))
 	}
-	return "the mission ends otherwise: " + changed(fields(was, is))
+	return t.who(is) + " ends otherwise: " + changed(fields(was, is))
 }
 
 // place names the innermost frame of a stack.

@@ -29,6 +29,7 @@ func Divergence(w io.Writer, d *replay.Divergence, records []flight.Record, docs
 	}
 	fmt.Fprintf(w, "record %d: recorded  %s\n", d.N, recorded)
 	fmt.Fprintf(w, "record %d: replayed  %s\n", d.N, replayed)
+	defer func() { writeClass(w, t, d) }()
 	if d.Recorded == nil || d.Replayed == nil || flight.Env(d.Recorded).T != flight.Env(d.Replayed).T {
 		return
 	}
@@ -41,6 +42,46 @@ func Divergence(w io.Writer, d *replay.Divergence, records []flight.Record, docs
 	if !p.writeContents(w) {
 		writeChanges(w, fields(d.Recorded, d.Replayed))
 	}
+}
+
+// writeClass prints what kind of difference there is in the calls of a program,
+// and the rule that would make them the same.
+func writeClass(w io.Writer, t *teller, d *replay.Divergence) {
+	old, wasCall := programCall(d.Recorded)
+	new, isCall := programCall(d.Replayed)
+	switch {
+	case !wasCall && !isCall:
+	case !isCall:
+		if _, ended := d.Replayed.(*flight.Exit); ended {
+			fmt.Fprintf(w, "class: %s\n", MissingCall)
+		}
+	case t.recordedLater(d.N, new):
+		fmt.Fprintf(w, "class: %s\n", OtherOrder)
+	case !wasCall:
+		fmt.Fprintf(w, "class: %s\n", NewCall)
+	default:
+		a, errA := t.recorded.Request(old.Req)
+		b, errB := t.replayed.Request(new.Req)
+		if errA == nil && errB == nil {
+			advice := Advise(a, b)
+			fmt.Fprintf(w, "class: %s\nrule: %s\n", advice.Class, advice.text())
+		}
+	}
+}
+
+func programCall(r flight.Record) (*flight.Call, bool) {
+	c, ok := r.(*flight.Call)
+	return c, ok && c.P != 0
+}
+
+// recordedLater reports whether a call was recorded after record n.
+func (t *teller) recordedLater(n int64, call *flight.Call) bool {
+	for _, r := range t.records[min(n+1, int64(len(t.records))):] {
+		if c, ok := r.(*flight.Call); ok && c.Req == call.Req {
+			return true
+		}
+	}
+	return false
 }
 
 // unnumbered is [Line] without the number.

@@ -7,15 +7,17 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/coo-runtime/coo/internal/digest"
 	"github.com/coo-runtime/coo/internal/flight"
 )
 
 // An Origin is where an execution got the answer to a call from.
 type Origin struct {
-	Call int64
-	From string // "live", or the name of a source
-	Of   int64  // the call in that source
-	At   string // when it was delivered
+	Call  int64
+	From  string   // "live", or the name of a source
+	Of    int64    // the call in that source
+	At    string   // when it was delivered
+	Rules []string // identity rules that left something out of the question
 }
 
 // Origins reads, from an execution's observations, where each answer came from.
@@ -23,14 +25,15 @@ func Origins(observations [][]byte) []Origin {
 	var out []Origin
 	for _, v := range observations {
 		var o struct {
-			T    string `json:"t"`
-			Call int64  `json:"call"`
-			From string `json:"from"`
-			Of   int64  `json:"of"`
-			At   string `json:"at"`
+			T     string   `json:"t"`
+			Call  int64    `json:"call"`
+			From  string   `json:"from"`
+			Of    int64    `json:"of"`
+			At    string   `json:"at"`
+			Rules []string `json:"rules"`
 		}
 		if json.Unmarshal(v, &o) == nil && o.T == "answer" {
-			out = append(out, Origin{Call: o.Call, From: o.From, Of: o.Of, At: o.At})
+			out = append(out, Origin{Call: o.Call, From: o.From, Of: o.Of, At: o.At, Rules: o.Rules})
 		}
 	}
 	return out
@@ -45,6 +48,7 @@ type Explanation struct {
 	Execution int64    // its number
 	Diverged  string   // what the last replay found; "" when it found nothing
 	Pack      bool     // the run is a pack's: no store knows of its executions and replays
+	Docs      Docs     // of the run; needed for its programs
 }
 
 // Text prints the explanation.
@@ -65,6 +69,10 @@ func (e *Explanation) Text(w io.Writer) {
 func (e *Explanation) ran(w io.Writer) {
 	s := e.Summary
 	fmt.Fprintf(w, "What ran\n")
+	if ofProgram(e.Records) {
+		e.ranProgram(w)
+		return
+	}
 	fmt.Fprintf(w, "  The mission %s (%s) with %s and seed %s.\n", OneLine(s.Mission.Main, 160),
 		Count(len(s.Mission.Files), "source file"), Count(len(s.Args), "argument"), OneLine(s.Seed, 40))
 	switch s.Outcome {
@@ -74,6 +82,9 @@ func (e *Explanation) ran(w io.Writer) {
 		fmt.Fprintf(w, "  It failed: %s\n  Nothing that it wrote reached the workspace.\n", OneLine(s.Error, 300))
 	default:
 		fmt.Fprintf(w, "  It came to no end: the run is incomplete, and nothing that it wrote reached the workspace.\n")
+	}
+	for _, p := range s.Programs {
+		fmt.Fprintf(w, "  It started the program %s, which %s.\n", OneLine(commandLine(p.Argv), 160), p.ending())
 	}
 	for _, st := range s.Steps {
 		if st.OK || len(st.Undone) == 0 {
@@ -87,7 +98,12 @@ func (e *Explanation) ran(w io.Writer) {
 func (e *Explanation) pure(w io.Writer) {
 	s := e.Summary
 	fmt.Fprintf(w, "\nWhat is pure\n")
-	fmt.Fprintf(w, "  Everything the mission computed, random numbers and ids included: it follows from\n  the source, the arguments, the seed and what is listed here as coming from outside.\n")
+	if !ofProgram(e.Records) {
+		fmt.Fprintf(w, "  Everything the mission computed, random numbers and ids included: it follows from\n  the source, the arguments, the seed and what is listed here as coming from outside.\n")
+	}
+	if len(s.Programs) > 0 {
+		fmt.Fprintf(w, "  Nothing is known of what a program computes: at level %s its clock, random numbers and\n  threads are its own. That it asks and writes the same again is what a replay checks.\n", OneLine(s.Level, 20))
+	}
 	fmt.Fprintf(w, "\nWhat came from outside\n")
 	readings := 0
 	for _, r := range e.Records {
@@ -101,13 +117,14 @@ func (e *Explanation) pure(w io.Writer) {
 	case readings > 0:
 		fmt.Fprintf(w, "  the clock, read %s\n", times(readings))
 	}
+	e.starts(w)
 	for _, in := range s.Inputs {
 		fmt.Fprintf(w, "  %s %s (%s)\n", inputKind(in.Kind), OneLine(in.Name, 160), short(in.SHA256, "absent"))
 	}
 	for _, c := range s.Calls {
 		fmt.Fprintf(w, "  the answer to call %d, %s %s\n", c.N, c.Method, OneLine(c.URL, 160))
 	}
-	if readings == 0 && s.Clock == nil && len(s.Inputs) == 0 && len(s.Calls) == 0 {
+	if readings == 0 && s.Clock == nil && len(s.Inputs) == 0 && len(s.Calls) == 0 && len(s.Programs) == 0 {
 		fmt.Fprintf(w, "  nothing\n")
 	}
 }
@@ -150,6 +167,9 @@ func (e *Explanation) answers(w io.Writer) {
 		} else if len(o.At) >= len("2006-01-02") {
 			days[o.At[:len("2006-01-02")]] = true
 		}
+		if len(o.Rules) > 0 {
+			where += ", asked without " + OneLine(strings.Join(o.Rules, ", "), 300)
+		}
 		fmt.Fprintf(w, "  call %d: %s\n", o.Call, where)
 	}
 	if live := len(days) > 0; live && slices.ContainsFunc(e.Origins, func(o Origin) bool { return o.From != "live" }) {
@@ -168,7 +188,11 @@ func (e *Explanation) outputs(w io.Writer) {
 			fmt.Fprintf(w, "    %s\n", line)
 		}
 	}
-	fmt.Fprintf(w, "  A dependency means: it was visible to the branch of the mission that wrote the file.\n")
+	who := "branch of the mission"
+	if ofProgram(e.Records) {
+		who = "program"
+	}
+	fmt.Fprintf(w, "  A dependency means: it was visible to the %s that wrote the file.\n", who)
 }
 
 // Causes returns, a line each, what the output at path depends on.
@@ -181,16 +205,28 @@ func (e *Explanation) Causes(path string) []string {
 	for _, c := range e.Summary.Calls {
 		calls[c.N] = c
 	}
-	out := []string{"the mission's source, arguments and seed"}
+	var out []string
+	if !ofProgram(e.Records) {
+		out = append(out, "the mission's source, arguments and seed")
+	}
+	answer := func(n int64, ans digest.Answer) string {
+		call := calls[n]
+		return fmt.Sprintf("call %d, %s %s: question %s, answer %s", n, call.Method, OneLine(call.URL, 160), call.Request, ans)
+	}
 	for _, c := range e.Lineage.Causes(n) {
 		switch r := e.Records[c].(type) {
+		case *flight.Call:
+			out = append(out, fmt.Sprintf("program %d, %s: start %s", r.N, programName(r, e.Docs), r.Req))
+		case *flight.Head:
+			out = append(out, answer(r.Call, calls[r.Call].Answer))
+		case *flight.Tail:
+			out = append(out, answer(r.Call, r.Ans))
 		case *flight.Input:
 			out = append(out, fmt.Sprintf("%s %s, %s", inputKind(r.Kind), OneLine(r.Name, 160), full(r)))
 		case *flight.Clock:
 			out = append(out, "the clock reading "+r.Now)
 		case *flight.Answer:
-			call := calls[r.Call]
-			out = append(out, fmt.Sprintf("call %d, %s %s: question %s, answer %s", r.Call, call.Method, OneLine(call.URL, 160), call.Request, r.Ans))
+			out = append(out, answer(r.Call, r.Ans))
 		}
 	}
 	return out
@@ -206,6 +242,10 @@ func full(in *flight.Input) string {
 func (e *Explanation) guarantees(w io.Writer) {
 	if e.Summary.Root == nil {
 		fmt.Fprintf(w, "\nWhat is guaranteed\n  Nothing yet: the run is not sealed. Its whole records are linked by digest, and its\n  answers can be used: coo run --from.\n")
+		return
+	}
+	if len(e.Summary.Programs) > 0 {
+		e.guaranteesOfPrograms(w)
 		return
 	}
 	fmt.Fprint(w, `

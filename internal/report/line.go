@@ -34,9 +34,18 @@ func Detail(r flight.Record, d Docs) string {
 	case *flight.Clock:
 		return r.Now
 	case *flight.Call:
+		if r.Kind == "exec" {
+			return startDetail(r, d)
+		}
 		return callDetail(r, d)
 	case *flight.Answer:
 		return fmt.Sprintf("to call %d: %s", r.Call, answerDetail(r, d))
+	case *flight.Head:
+		return headDetail(r, d)
+	case *flight.Tail:
+		return tailDetail(r, d)
+	case *flight.Exit:
+		return exitDetail(r, d)
 	case *flight.Write:
 		if r.SHA256 == nil {
 			return "removed " + OneLine(r.Path, 120)
@@ -102,7 +111,11 @@ func callDetail(r *flight.Call, d Docs) string {
 	if llm, ok := wire.View(req.DocInfo, req.Body, &wire.Answer{}); ok && llm.Model != "" {
 		s += " " + OneLine(llm.Model, 60)
 	}
-	return s + " " + digest.Digest(r.Req).Short()
+	s += " " + digest.Digest(r.Req).Short()
+	if r.P != 0 {
+		s += fmt.Sprintf(" by program %d", r.P)
+	}
+	return s
 }
 
 func answerDetail(r *flight.Answer, d Docs) string {
@@ -114,11 +127,11 @@ func answerDetail(r *flight.Answer, d Docs) string {
 }
 
 // AnswerStatus returns an answer's status, size and chunks in a few words.
-func AnswerStatus(a *wire.Answer) string {
+func AnswerStatus(a *Answer) string {
 	if a.Error != "" && a.Status == 0 {
 		return a.Error
 	}
-	s := fmt.Sprintf("%d, %s", a.Status, Size(int64(len(a.Body))))
+	s := fmt.Sprintf("%d, %s", a.Status, Size(a.Size))
 	if a.Lens != nil {
 		s += ", " + Count(len(a.Lens), "chunk")
 	}

@@ -16,13 +16,19 @@ import (
 // lineage may name too much and never too little. Branches share nothing that
 // can change, and their results come back at the join only, which is what
 // makes the bound hold for each branch on its own.
+//
+// A program is a history of its own: it has seen what its mission had when it
+// was started, and the answers to its calls whose heads have come; what it
+// writes, it writes when it ends. Its mission has seen all of that from then on.
 type Lineage struct {
 	records []flight.Record
 	parents map[string]string  // branch to the branch it was forked from
 	calls   map[int64]snapshot // call record to what it had seen
 	writes  map[int64]snapshot // write record to what it had seen
 	forks   map[int64]*fork    // by fork record
-	answers map[int64]int64    // answer record to its call record
+	answers map[int64]int64    // answer, head or headless tail record to its call record
+	runs    map[int64]*node    // exec call to the history of its program
+	heads   map[int64]bool     // calls of programs whose answers are visible
 	undone  map[int64]bool     // write records taken back
 }
 
@@ -56,6 +62,8 @@ func NewLineage(records []flight.Record) *Lineage {
 		writes:  map[int64]snapshot{},
 		forks:   map[int64]*fork{},
 		answers: map[int64]int64{},
+		runs:    map[int64]*node{},
+		heads:   map[int64]bool{},
 		undone:  map[int64]bool{},
 	}
 	heads := map[string]*node{"": {}}
@@ -79,7 +87,16 @@ func (l *Lineage) follow(heads map[string]*node, r flight.Record) {
 		l.answers[e.N] = r.Call
 		head.items = append(head.items, e.N)
 	case *flight.Call:
-		l.calls[e.N] = head.now()
+		l.called(r, head)
+	case *flight.Head:
+		l.visible(e.N, r.Call)
+	case *flight.Tail:
+		l.visible(e.N, r.Call)
+	case *flight.Exit:
+		if p := l.runs[r.Call]; p != nil {
+			l.writes[e.N] = p.now()
+			heads[e.Branch] = &node{from: []snapshot{head.now(), p.now()}}
+		}
 	case *flight.Write:
 		l.writes[e.N] = head.now()
 	case *flight.Fork:
@@ -94,11 +111,44 @@ func (l *Lineage) follow(heads map[string]*node, r flight.Record) {
 		heads[e.Branch] = joined
 	case *flight.Rollback:
 		for n := max(r.Step, 0); n < e.N && n < int64(len(l.records)); n++ {
-			if _, ok := l.records[n].(*flight.Write); ok && l.inside(flight.Env(l.records[n]).Branch, e.Branch) {
-				l.undone[n] = true
+			switch l.records[n].(type) {
+			case *flight.Write, *flight.Exit:
+				if l.inside(flight.Env(l.records[n]).Branch, e.Branch) {
+					l.undone[n] = true
+				}
 			}
 		}
 	}
+}
+
+// called takes a call of the mission or of a program, or the start of one.
+func (l *Lineage) called(r *flight.Call, head *node) {
+	p := l.runs[r.P]
+	switch {
+	case r.Kind == "exec":
+		l.calls[r.N] = head.now()
+		l.runs[r.N] = &node{from: []snapshot{head.now()}, items: []int64{r.N}}
+	case r.P != 0 && p != nil:
+		l.calls[r.N] = p.now()
+	default:
+		l.calls[r.N] = head.now()
+	}
+}
+
+// visible notes that record n, a head or a tail, showed a program the answer
+// to a call.
+func (l *Lineage) visible(n, call int64) {
+	if call < 0 || call >= int64(len(l.records)) || l.heads[call] {
+		return
+	}
+	c, ok := l.records[call].(*flight.Call)
+	if !ok || l.runs[c.P] == nil {
+		return
+	}
+	l.heads[call] = true
+	l.answers[n] = call
+	p := l.runs[c.P]
+	p.items = append(p.items, n)
 }
 
 // begin starts the history of a branch at its first record. Its fork is found
@@ -136,19 +186,28 @@ func branchPlace(name string) (fork, i int64, ok bool) {
 	return fork, i, errFork == nil && errI == nil
 }
 
-// Write returns the number of the write record that made path what the run
-// left behind, and whether there is one.
+// Write returns the number of the record that made path what the run left
+// behind, a write or the exit of the program that wrote it, and whether there
+// is one.
 func (l *Lineage) Write(path string) (int64, bool) {
 	for i := len(l.records) - 1; i >= 0; i-- {
-		if w, ok := l.records[i].(*flight.Write); ok && w.Path == path && !l.undone[w.N] {
-			return w.N, true
+		switch r := l.records[i].(type) {
+		case *flight.Write:
+			if r.Path == path && !l.undone[r.N] {
+				return r.N, true
+			}
+		case *flight.Exit:
+			if !l.undone[r.N] && slices.ContainsFunc(r.Writes, func(o flight.Output) bool { return o.Path == path }) {
+				return r.N, true
+			}
 		}
 	}
 	return 0, false
 }
 
-// Causes returns the input, clock and answer records visible at the call or
-// write record n, in order.
+// Causes returns the records visible at the call, write or exit record n, in
+// order: inputs, clock readings, answers, heads or headless tails of answers to
+// programs, and the starts of programs.
 func (l *Lineage) Causes(n int64) []int64 {
 	s, ok := l.calls[n]
 	if !ok {
@@ -167,6 +226,9 @@ func (l *Lineage) DirectCauses(n int64) []int64 {
 	through := map[int64]bool{}
 	for _, c := range slices.Backward(all) {
 		call, ok := l.answers[c]
+		if _, started := l.runs[c]; started {
+			call, ok = c, true
+		}
 		if !ok || through[c] {
 			continue // what reaches a call reaches those that saw its answer
 		}
@@ -217,13 +279,17 @@ func (l *Lineage) Mermaid(name func(n int64) string, outputs []flight.Output) st
 	for _, r := range l.records {
 		n := flight.Env(r).N
 		id := "n" + strconv.FormatInt(n, 10)
-		switch r.(type) {
+		switch r := r.(type) {
 		case *flight.Input:
 			b.WriteString("  " + id + "[/\"" + mermaidText(name(n)) + "\"/]\n")
 		case *flight.Clock:
 			b.WriteString("  " + id + "([\"" + mermaidText(name(n)) + "\"])\n")
 		case *flight.Call:
-			b.WriteString("  " + id + "{{\"" + mermaidText(name(n)) + "\"}}\n")
+			left, right := "{{", "}}"
+			if r.Kind == "exec" {
+				left, right = "[[", "]]"
+			}
+			b.WriteString("  " + id + left + "\"" + mermaidText(name(n)) + "\"" + right + "\n")
 			edges(id, n)
 		}
 	}

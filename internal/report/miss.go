@@ -10,13 +10,23 @@ import (
 )
 
 // Miss prints why a call has no frozen answer: the call, how often it was
-// asked and recorded, and the nearest frozen call with the differences.
+// asked and recorded, and the nearest frozen call with the differences. Of a
+// program's call it also says what kind of difference that is, and the rule
+// that would make it match.
+//
+//	coo: call 3: no frozen answer: POST https://api.example.test/v1/chat: asked once, recorded 0
+//	nearest: call 5 of run 3f2a…: the same method and URL, 97% alike: volatile field
+//	/metadata/session: "0b6e…" → "91c4…"
+//	rule: if it should be the same call: --ignore /metadata/session
 func Miss(w io.Writer, e *freeze.MissError) {
 	fmt.Fprintln(w, "coo: "+Visible(e.Error()))
-	if e.Nearest == nil {
-		fmt.Fprintln(w, "nothing was recorded that is like it")
-	} else {
+	if e.Nearest != nil {
 		writeNearest(w, e)
+		return
+	}
+	fmt.Fprintln(w, "nothing was recorded that is like it")
+	if e.Program {
+		fmt.Fprintln(w, "class: "+NewCall)
 	}
 }
 
@@ -27,10 +37,20 @@ func writeNearest(w io.Writer, e *freeze.MissError) {
 	near, errNear := requestOf(n.Doc, n.Body)
 	if errAsked != nil || errNear != nil || digest.Of(e.Doc) == digest.Of(n.Doc) {
 		fmt.Fprintln(w)
+		if e.Program && errAsked == nil && errNear == nil {
+			fmt.Fprintf(w, "class: %s: the program asks this more often than was recorded\n", OtherOrder)
+		}
 		return
 	}
-	fmt.Fprintf(w, ": %s\n", CallClass(near, asked))
+	if !e.Program {
+		fmt.Fprintf(w, ": %s\n", CallClass(near, asked))
+		CallDiff(w, "recorded", near, "asked", asked)
+		return
+	}
+	a := Advise(near, asked)
+	fmt.Fprintf(w, ": %s\n", a.Class)
 	CallDiff(w, "recorded", near, "asked", asked)
+	fmt.Fprintf(w, "class: %s\nrule: %s\n", a.Class, a.text())
 }
 
 func requestOf(doc, body []byte) (*Request, error) {

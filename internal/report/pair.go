@@ -9,7 +9,6 @@ import (
 
 	"github.com/coo-runtime/coo/internal/digest"
 	"github.com/coo-runtime/coo/internal/flight"
-	"github.com/coo-runtime/coo/internal/wire"
 )
 
 // A pair is two records of one type that are about the same, each with the
@@ -28,9 +27,21 @@ func (p *pair) writeContents(w io.Writer) bool {
 	c := &counted{w: w}
 	switch old := p.old.(type) {
 	case *flight.Call:
-		p.calls(c, old.Req, p.new.(*flight.Call).Req)
+		if new := p.new.(*flight.Call); old.Kind == "exec" && new.Kind == "exec" {
+			p.starts(c, old.Req, new.Req)
+		} else {
+			p.calls(c, old.Req, new.Req)
+		}
 	case *flight.Answer:
-		p.answers(c, old, p.new.(*flight.Answer))
+		new := p.new.(*flight.Answer)
+		p.answers(c, old.Call, old.Ans, new.Call, new.Ans)
+	case *flight.Tail:
+		new := p.new.(*flight.Tail)
+		p.answers(c, old.Call, old.Ans, new.Call, new.Ans)
+	case *flight.Head:
+		p.heads(c, old, p.new.(*flight.Head))
+	case *flight.Exit:
+		p.exits(c, old, p.new.(*flight.Exit))
 	case *flight.Input:
 		if new := p.new.(*flight.Input); new.Kind == old.Kind && new.Name == old.Name {
 			p.contents(c, old.Name, old.SHA256, new.SHA256)
@@ -87,20 +98,23 @@ func (p *pair) contents(w io.Writer, name string, old, new *digest.Digest) {
 	}
 }
 
+// maxShown is the length of the longest content that is shown or compared.
+const maxShown = 64 << 20
+
 func content(d Docs, sum *digest.Digest) ([]byte, bool) {
 	if sum == nil {
 		return nil, true
 	}
-	b, err := d.Blob(*sum)
-	return b, err == nil
+	size, b, err := d.look(*sum, maxShown)
+	return b, err == nil && size <= maxShown
 }
 
-func (p *pair) answers(w io.Writer, old, new *flight.Answer) {
-	if old.Ans == new.Ans {
+func (p *pair) answers(w io.Writer, oldCall int64, old digest.Answer, newCall int64, new digest.Answer) {
+	if old == new {
 		return
 	}
-	a, errA := p.oldDocs.Answer(old.Ans)
-	b, errB := p.newDocs.Answer(new.Ans)
+	a, errA := p.oldDocs.Answer(old)
+	b, errB := p.newDocs.Answer(new)
 	if errA != nil || errB != nil {
 		return
 	}
@@ -112,13 +126,13 @@ func (p *pair) answers(w io.Writer, old, new *flight.Answer) {
 	if !slices.Equal(a.Lens, b.Lens) || (a.Lens == nil) != (b.Lens == nil) {
 		fmt.Fprintf(w, "chunks: %s → %s\n", chunks(a), chunks(b))
 	}
-	p.bodies(w, question(p.oldCalls, old.Call, p.oldDocs), a, question(p.newCalls, new.Call, p.newDocs), b)
+	p.bodies(w, question(p.oldCalls, oldCall, p.oldDocs), a, question(p.newCalls, newCall, p.newDocs), b)
 }
 
 // bodies prints how two answers' bodies differ: of JSON that is shown as a
 // reply also the places, because ids and usage are in no reply.
-func (p *pair) bodies(w io.Writer, oldReq *Request, old *wire.Answer, newReq *Request, new *wire.Answer) {
-	if bytes.Equal(old.Body, new.Body) {
+func (p *pair) bodies(w io.Writer, oldReq *Request, old *Answer, newReq *Request, new *Answer) {
+	if bytes.Equal(old.Body, new.Body) && equal(old.Long, new.Long) {
 		return
 	}
 	text := TextDiff(p.oldName, p.newName, AnswerText(oldReq, old), AnswerText(newReq, new))
@@ -127,13 +141,13 @@ func (p *pair) bodies(w io.Writer, oldReq *Request, old *wire.Answer, newReq *Re
 		writeChanges(w, changes)
 	}
 	if text == "" && len(changes) == 0 {
-		fmt.Fprintf(w, "body: %s → %s\n", summary(old.Body), summary(new.Body))
+		fmt.Fprintf(w, "body: %s → %s\n", old.summary(), new.summary())
 	}
 	io.WriteString(w, text)
 }
 
 // outcome is an answer's status and failure.
-func outcome(a *wire.Answer) string {
+func outcome(a *Answer) string {
 	var parts []string
 	if a.Status != 0 {
 		parts = append(parts, fmt.Sprint(a.Status))
@@ -144,7 +158,7 @@ func outcome(a *wire.Answer) string {
 	return strings.Join(parts, ", ")
 }
 
-func chunks(a *wire.Answer) string {
+func chunks(a *Answer) string {
 	if a.Lens == nil {
 		return "not a stream"
 	}
@@ -165,7 +179,7 @@ func question(records []flight.Record, n int64, d Docs) *Request {
 		return nil
 	}
 	c, ok := records[n].(*flight.Call)
-	if !ok {
+	if !ok || c.Kind == "exec" {
 		return nil
 	}
 	req, err := d.Request(c.Req)

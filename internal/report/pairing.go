@@ -70,18 +70,12 @@ func newSide(s Side, common numbers) *side {
 // about says what record n is about, unless that is another record.
 func (s *side) about(n int) (string, bool) {
 	switch r := s.records[n].(type) {
-	case *flight.Answer, *flight.Rollback, *flight.StepEnd, *flight.Join:
+	case *flight.Answer, *flight.Head, *flight.Tail, *flight.Exit, *flight.Rollback, *flight.StepEnd, *flight.Join:
 		return "", false
 	case *flight.Input:
 		return r.Kind + " " + r.Name, true
 	case *flight.Call:
-		req, err := s.docs.Request(r.Req)
-		if err != nil {
-			return "", true
-		}
-		// The query belongs to what is asked, not to whom.
-		where, _, _ := strings.Cut(req.URL, "?")
-		return req.Method + " " + where, true
+		return s.callAbout(r), true
 	case *flight.Write:
 		return r.Path, true
 	case *flight.Step:
@@ -90,12 +84,34 @@ func (s *side) about(n int) (string, bool) {
 	return "", true
 }
 
+func (s *side) callAbout(r *flight.Call) string {
+	if r.Kind == "exec" {
+		return "exec"
+	}
+	req, err := s.docs.Request(r.Req)
+	if err != nil {
+		return ""
+	}
+	// The query belongs to what is asked, not to whom.
+	where, _, _ := strings.Cut(req.URL, "?")
+	if r.P != 0 {
+		return "program " + req.Method + " " + where
+	}
+	return req.Method + " " + where
+}
+
 // dependent says which record the record n is about, by a name that its
 // partner on the other side has too.
 func (s *side) dependent(n int) (string, bool) {
 	about := int64(-1)
 	switch r := s.records[n].(type) {
 	case *flight.Answer:
+		about = r.Call
+	case *flight.Head:
+		about = r.Call
+	case *flight.Tail:
+		about = r.Call
+	case *flight.Exit:
 		about = r.Call
 	case *flight.Rollback:
 		about = r.Step
@@ -129,6 +145,12 @@ func sameness(r flight.Record) string {
 		return r.Req.String()
 	case *flight.Answer:
 		return r.Ans.String()
+	case *flight.Head:
+		return r.Head.String()
+	case *flight.Tail:
+		return r.Ans.String()
+	case *flight.Exit:
+		return exitStatus(r) + " " + r.Stdout.String()
 	case *flight.Write:
 		return r.Mode + " " + sum(r.SHA256)
 	case *flight.Rollback:

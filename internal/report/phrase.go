@@ -10,8 +10,43 @@ import (
 // run; steps and calls that other records name by number are looked up there.
 type teller struct {
 	records  []flight.Record
+	program  bool // it is the run of a program
 	recorded Docs
 	replayed Docs
+}
+
+// who is the subject of what a record says: the mission, or its program. The
+// run of a program has no mission. A nil record stands for whoever asks.
+func (t *teller) who(r flight.Record) string {
+	switch r := r.(type) {
+	case *flight.Head, *flight.Tail, *flight.Exit:
+		return "the program"
+	case *flight.Call:
+		if r.P != 0 {
+			return "the program"
+		}
+	case nil:
+		if t.program {
+			return "the program"
+		}
+	}
+	if t.program {
+		return "the run"
+	}
+	return "the mission"
+}
+
+// it refers to who of was after who of is was named.
+func (t *teller) it(is, was flight.Record) string {
+	if a, b := t.who(is), t.who(was); a != b {
+		return b
+	}
+	return "it"
+}
+
+// newCall says that a call comes where something else was recorded.
+func (t *teller) newCall(was flight.Record, is *flight.Call) string {
+	return fmt.Sprintf("%s makes a new call here: %s; when it was recorded %s %s", t.who(is), callName(is, t.replayed), t.it(is, was), t.then(was))
 }
 
 // A phrase is what a mission does, to be put after "the mission".
@@ -37,7 +72,19 @@ func (t *teller) phrase(r flight.Record, d Docs) phrase {
 	case *flight.Clock:
 		return phrase{"looks", "looked", "at the clock"}
 	case *flight.Call:
+		if r.Kind == "exec" {
+			return phrase{"starts", "started", "the program " + programName(r, d)}
+		}
 		return phrase{"makes", "made", "the call " + callName(r, d)}
+	case *flight.Head:
+		return phrase{"receives", "received", fmt.Sprintf("the beginning of the answer to call %d", r.Call)}
+	case *flight.Tail:
+		if r.How == "client" {
+			return phrase{"leaves", "left", fmt.Sprintf("the answer to call %d before its end", r.Call)}
+		}
+		return phrase{"receives", "received", fmt.Sprintf("the end of the answer to call %d", r.Call)}
+	case *flight.Exit:
+		return phrase{"ends", "ended", "with " + exitStatus(r)}
 	case *flight.Answer:
 		return phrase{"receives", "received", fmt.Sprintf("the answer to call %d", r.Call)}
 	case *flight.Write:

@@ -31,7 +31,8 @@ type Side struct {
 // Records are paired by branch, type and what they are about, and by their
 // order where that is not enough. What only follows from other records is not
 // a difference of its own: numbers, chain, references between records,
-// footprint trees, and the seal.
+// footprint trees, and the seal. Of the calls of a program it also says what
+// changed by itself, and proposes the rules that leave that out.
 func DiffRuns(w io.Writer, a, b Side) (differences int) {
 	if slices.EqualFunc(a.Run.Lines, b.Run.Lines, bytes.Equal) {
 		return 0
@@ -45,6 +46,7 @@ func DiffRuns(w io.Writer, a, b Side) (differences int) {
 	if d.n == 0 {
 		d.rest(pairs)
 	}
+	d.self.write(w)
 	return d.n
 }
 
@@ -52,6 +54,7 @@ type runDiff struct {
 	w    io.Writer
 	a, b Side
 	n    int // differences so far
+	self selfChanges
 }
 
 // head prints the first line of a difference.
@@ -82,6 +85,9 @@ func (d *runDiff) compare(m match, moved bool) {
 		oldDocs: d.a.Docs, newDocs: d.b.Docs,
 		oldCalls: d.a.Run.Records, newCalls: d.b.Run.Records,
 	}
+	if old, new, ok := p.programCalls(); ok {
+		d.self.add(old, new)
+	}
 	changes := ownFields(p.old, p.new)
 	if len(changes) == 0 && !moved {
 		return
@@ -104,7 +110,16 @@ func (d *runDiff) alone(m match, s Side, r flight.Record) {
 // about says in a few words what two differing records are about.
 func (p *pair) about() string {
 	switch old := p.old.(type) {
+	case *flight.Head:
+		return fmt.Sprintf("to call %d|%d", old.Call, p.new.(*flight.Head).Call)
+	case *flight.Tail:
+		return fmt.Sprintf("to call %d|%d", old.Call, p.new.(*flight.Tail).Call)
+	case *flight.Exit:
+		return "of the program"
 	case *flight.Call:
+		if old.Kind == "exec" {
+			return "start " + programName(old, p.oldDocs)
+		}
 		a, errA := p.oldDocs.Request(old.Req)
 		b, errB := p.newDocs.Request(p.new.(*flight.Call).Req)
 		name := callName(old, p.oldDocs)
@@ -127,6 +142,10 @@ func (p *pair) about() string {
 // derived are the fields that follow from other records, or number them.
 var derived = map[string][]string{
 	"answer":   {"/call"},
+	"call":     {"/p"},
+	"head":     {"/call"},
+	"tail":     {"/call"},
+	"exit":     {"/call"},
 	"step":     {"/tree"},
 	"rollback": {"/step", "/tree", "/undone"},
 	"step-end": {"/step", "/error"}, // the error is why it was rolled back

@@ -31,9 +31,14 @@ type Summary struct {
 	Error   string            `json:"error"`
 	Result  *digest.Digest    `json:"result"`
 	Outputs []flight.Output   `json:"outputs"`
-	Records int               `json:"records"`
-	Root    *digest.Digest    `json:"root"`
-	Freeze  *digest.Digest    `json:"freeze"`
+	// Programs are those that the run started, the one of a program's run included.
+	Programs []ProgramLine `json:"programs,omitempty"`
+	// Unfinished are contents that had not come to their end when the run was
+	// ended; only of an incomplete run.
+	Unfinished []UnfinishedLine `json:"unfinished,omitempty"`
+	Records    int              `json:"records"`
+	Root       *digest.Digest   `json:"root"`
+	Freeze     *digest.Digest   `json:"freeze"`
 }
 
 // An InputLine is one input.
@@ -55,9 +60,33 @@ type StepLine struct {
 	Undone []string `json:"undone"` // paths rolled back, newest first
 }
 
+// A ProgramLine is one program that was started.
+type ProgramLine struct {
+	N      int64           `json:"n"`
+	Branch string          `json:"branch"`
+	Argv   []string        `json:"argv"`
+	Ended  bool            `json:"ended"`
+	Status int64           `json:"status"`
+	Signal string          `json:"signal"`
+	Calls  int             `json:"calls"`
+	Stdout *digest.Digest  `json:"stdout"` // null: it has not ended
+	Stderr *digest.Digest  `json:"stderr"`
+	Writes []flight.Output `json:"writes"`
+
+	stdout, stderr int64 // their lengths
+}
+
+// An UnfinishedLine is a content that had not come to its end.
+type UnfinishedLine struct {
+	Name string `json:"name"`
+	Size int64  `json:"size"`
+	what string
+}
+
 // A CallLine is one call and its answer.
 type CallLine struct {
 	N            int64         `json:"n"`
+	Program      int64         `json:"program,omitempty"` // whose call it is: n of its start
 	Branch       string        `json:"branch"`
 	Method       string        `json:"method"`
 	URL          string        `json:"url"`
@@ -65,7 +94,7 @@ type CallLine struct {
 	Status       int           `json:"status"` // 0: no answer
 	Error        string        `json:"error"`
 	RequestSize  int           `json:"request_size"`
-	AnswerSize   int           `json:"answer_size"`
+	AnswerSize   int64         `json:"answer_size"`
 	Chunks       int           `json:"chunks"`
 	InputTokens  int64         `json:"input_tokens"` // -1: not told
 	OutputTokens int64         `json:"output_tokens"`
@@ -80,7 +109,10 @@ func Summarise(r *flight.Run, d Docs) (*Summary, error) {
 		s.Run, s.Outputs = r.ID, r.Seal.Outputs
 		s.Root, s.Freeze = &r.Seal.Root, &r.Seal.Freeze
 	}
-	g := gathering{s: s, d: d, calls: map[int64]int{}, steps: map[int64]int{}}
+	for _, u := range r.Spools {
+		s.Unfinished = append(s.Unfinished, UnfinishedLine{u.Name, u.Size, u.What()})
+	}
+	g := gathering{s: s, d: d, calls: map[int64]int{}, steps: map[int64]int{}, programs: map[int64]int{}}
 	for _, rec := range r.Records {
 		if err := g.add(rec); err != nil {
 			return nil, fmt.Errorf("record %d: %w", flight.Env(rec).N, err)
@@ -94,6 +126,8 @@ type gathering struct {
 	d     Docs
 	calls map[int64]int // record to index
 	steps map[int64]int
+
+	programs map[int64]int
 }
 
 func (g *gathering) add(rec flight.Record) error {
@@ -118,9 +152,16 @@ func (g *gathering) add(rec flight.Record) error {
 			s.Steps[i].OK, s.Steps[i].Error = r.OK, r.Error
 		}
 	case *flight.Call:
+		if r.Kind == "exec" {
+			return g.start(r)
+		}
 		return g.call(r)
 	case *flight.Answer:
-		return g.answer(r)
+		return g.answer(r.Call, r.Ans)
+	case *flight.Tail:
+		return g.answer(r.Call, r.Ans)
+	case *flight.Exit:
+		return g.exit(r)
 	case *flight.End:
 		s.Outcome, s.Error, s.Result = r.Outcome, r.Error, r.Result
 	}
@@ -133,33 +174,61 @@ func (g *gathering) call(r *flight.Call) error {
 		return err
 	}
 	c := CallLine{
-		N: r.N, Branch: r.Branch, Method: req.Method, URL: req.URL, Request: r.Req,
+		N: r.N, Program: r.P, Branch: r.Branch, Method: req.Method, URL: req.URL, Request: r.Req,
 		RequestSize: len(req.Body), InputTokens: -1, OutputTokens: -1,
 	}
 	if llm, ok := wire.View(req.DocInfo, req.Body, nil); ok {
 		c.Model = llm.Model
+	}
+	if i, ok := g.programs[r.P]; ok {
+		g.s.Programs[i].Calls++
 	}
 	g.calls[r.N] = len(g.s.Calls)
 	g.s.Calls = append(g.s.Calls, c)
 	return nil
 }
 
-func (g *gathering) answer(r *flight.Answer) error {
-	i, ok := g.calls[r.Call]
-	if !ok {
-		return fmt.Errorf("an answer to call %d, which is not recorded", r.Call)
+func (g *gathering) start(r *flight.Call) error {
+	e, err := g.d.Exec(r.Req)
+	if err != nil {
+		return err
 	}
-	a, err := g.d.Answer(r.Ans)
+	g.programs[r.N] = len(g.s.Programs)
+	g.s.Programs = append(g.s.Programs, ProgramLine{N: r.N, Branch: r.Branch, Argv: e.Argv})
+	return nil
+}
+
+func (g *gathering) exit(r *flight.Exit) error {
+	i, ok := g.programs[r.Call]
+	if !ok {
+		return fmt.Errorf("the end of program %d, whose start is not recorded", r.Call)
+	}
+	p := &g.s.Programs[i]
+	p.Ended, p.Status, p.Signal, p.Stdout, p.Stderr, p.Writes = true, r.Status, r.Signal, &r.Stdout, &r.Stderr, r.Writes
+	var err error
+	if p.stdout, _, err = g.d.look(r.Stdout, 0); err != nil {
+		return err
+	}
+	p.stderr, _, err = g.d.look(r.Stderr, 0)
+	return err
+}
+
+func (g *gathering) answer(call int64, ans digest.Answer) error {
+	i, ok := g.calls[call]
+	if !ok {
+		return fmt.Errorf("an answer to call %d, which is not recorded", call)
+	}
+	a, err := g.d.Answer(ans)
 	if err != nil {
 		return err
 	}
 	c := &g.s.Calls[i]
-	c.Answer, c.Status, c.Error, c.AnswerSize, c.Chunks = r.Ans, a.Status, a.Error, len(a.Body), len(a.Lens)
+	c.Answer, c.Status, c.Error, c.AnswerSize, c.Chunks = ans, a.Status, a.Error, a.Size, len(a.Lens)
 	req, err := g.d.Request(c.Request)
 	if err != nil {
 		return err
 	}
-	if llm, ok := wire.View(req.DocInfo, req.Body, a); ok && llm.Reply != nil {
+	if llm, ok := wire.View(req.DocInfo, req.Body, &a.Answer); ok && llm.Reply != nil {
 		c.InputTokens, c.OutputTokens = llm.Reply.InputTokens, llm.Reply.OutputTokens
 	}
 	return nil
@@ -187,8 +256,12 @@ func (s *Summary) Text(w io.Writer) {
 		outcome += ": " + OneLine(s.Error, 200)
 	}
 	fmt.Fprintf(w, "outcome  %s\n", outcome)
+	for _, u := range s.Unfinished {
+		fmt.Fprintf(w, "kept     %s of %s\n", Count(int(u.Size), "byte"), u.what)
+	}
 	s.inputsText(w)
 	s.stepsText(w)
+	s.programsText(w)
 	s.callsText(w)
 	s.outputsText(w)
 	if s.Root != nil {
@@ -223,6 +296,22 @@ func (s *Summary) stepsText(w io.Writer) {
 	}
 }
 
+func (s *Summary) programsText(w io.Writer) {
+	if len(s.Programs) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "\nprograms")
+	for _, p := range s.Programs {
+		fmt.Fprintf(w, "  %5d  %s\n", p.N, OneLine(commandLine(p.Argv), 160))
+		if !p.Ended {
+			fmt.Fprintf(w, "         has not ended, %s\n", Count(p.Calls, "call"))
+			continue
+		}
+		fmt.Fprintf(w, "         %s, %s, stdout %s, stderr %s, %s written\n",
+			exitStatus(&flight.Exit{Status: p.Status, Signal: p.Signal}), Count(p.Calls, "call"), Size(p.stdout), Size(p.stderr), Count(len(p.Writes), "file"))
+	}
+}
+
 func (s *Summary) callsText(w io.Writer) {
 	if len(s.Calls) == 0 {
 		return
@@ -248,7 +337,7 @@ func (c *CallLine) facts() string {
 	if c.Status == 0 && c.Error == "" {
 		f = append(f, "no answer")
 	}
-	f = append(f, fmt.Sprintf("%s sent, %s received", Size(int64(c.RequestSize)), Size(int64(c.AnswerSize))))
+	f = append(f, fmt.Sprintf("%s sent, %s received", Size(int64(c.RequestSize)), Size(c.AnswerSize)))
 	if c.Chunks > 0 {
 		f = append(f, Count(c.Chunks, "chunk"))
 	}

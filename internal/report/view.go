@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	"github.com/coo-runtime/coo/internal/canon"
@@ -22,13 +23,49 @@ func CallText(req *Request) string {
 // AnswerText returns an answer as people read it: the text and tool calls of
 // a model's reply when req is the question to one, else the body as in
 // [CallText]. req may be nil.
-func AnswerText(req *Request, a *wire.Answer) string {
+func AnswerText(req *Request, a *Answer) string {
+	if a.Long != nil {
+		return fmt.Sprintf("%s, sha256 %s\n", Size(a.Size), a.Long.Short())
+	}
 	if req != nil {
-		if llm, ok := wire.View(req.DocInfo, req.Body, a); ok && said(llm.Reply) {
+		if llm, ok := wire.View(req.DocInfo, req.Body, &a.Answer); ok && said(llm.Reply) {
 			return replyText(llm.Reply)
 		}
 	}
-	return bodyText(a.Body)
+	plain, err := wire.Plain(&a.Answer)
+	if frames, ok := framesText(plain); ok {
+		return frames
+	}
+	if err != nil && plain != &a.Answer {
+		return bodyText(plain.Body) + "… (what follows cannot be decoded)\n"
+	}
+	return bodyText(plain.Body)
+}
+
+// framesText returns an Amazon event stream a message a line: its type and its
+// payload.
+func framesText(a *wire.Answer) (string, bool) {
+	if t, _, _ := strings.Cut(a.Header("content-type"), ";"); !strings.EqualFold(t, "application/vnd.amazon.eventstream") {
+		return "", false
+	}
+	frames, err := wire.Frames(a.Body)
+	if len(frames) == 0 {
+		return "", false
+	}
+	var b strings.Builder
+	for _, f := range frames {
+		b.WriteString(f.Type + " ")
+		if isText(f.Payload) {
+			b.Write(f.Payload)
+		} else {
+			b.WriteString(summary(f.Payload))
+		}
+		b.WriteByte('\n')
+	}
+	if err != nil {
+		b.WriteString("… (what follows is no whole message)\n")
+	}
+	return b.String(), true
 }
 
 // said reports whether a reply has anything in it to show.

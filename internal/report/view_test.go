@@ -62,7 +62,7 @@ func TestAnswerText(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := AnswerText(tt.req, &tt.a); got != tt.want {
+			if got := AnswerText(tt.req, &Answer{Answer: tt.a, Size: int64(len(tt.a.Body))}); got != tt.want {
 				t.Errorf("AnswerText = %q, want %q", got, tt.want)
 			}
 		})
