@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,25 +21,28 @@ var installBundles = []string{
 	"lib/security/cacerts", "jre/lib/security/cacerts",
 }
 
-// maxBundles bounds how many bundles are looked at.
-const maxBundles = 1000
-
 // bundles returns the files of roots of the installations that the program
 // is likely to use.
 func (o *orders) bundles() []string {
 	var found []string
-	add := func(pattern string) {
-		if len(found) < maxBundles {
-			paths, _ := filepath.Glob(pattern)
+	add := func(dir, name string) {
+		path := filepath.Join(dir, name)
+		if strings.Contains(name, "*") {
+			paths, _ := filepath.Glob(filepath.Join(glob(dir), name))
 			found = append(found, paths...)
+		} else if _, err := os.Lstat(path); err == nil {
+			found = append(found, path)
 		}
 	}
 	for _, top := range o.installations() {
-		for _, b := range pythonBundles {
-			add(filepath.Join(glob(top), "lib*/python*/*-packages", b))
+		packages, _ := filepath.Glob(filepath.Join(glob(top), "lib*/python*/*-packages"))
+		for _, dir := range packages {
+			for _, b := range pythonBundles {
+				add(dir, b)
+			}
 		}
 		for _, b := range installBundles {
-			add(filepath.Join(glob(top), b))
+			add(top, b)
 		}
 	}
 	for _, name := range slices.Concat(bundleVariables, caVariables) {
@@ -46,6 +50,34 @@ func (o *orders) bundles() []string {
 			found = append(found, path)
 		}
 	}
+	return found
+}
+
+// maxVenvDirs bounds the directories of a workspace that are looked into.
+const maxVenvDirs = 500
+
+// environments returns the virtual environments of a workspace: directories
+// with a pyvenv.cfg, at most two below it.
+func environments(workspace string) []string {
+	var found []string
+	looked := 0
+	var look func(dir string, depth int)
+	look = func(dir string, depth int) {
+		if _, err := os.Lstat(filepath.Join(dir, "pyvenv.cfg")); err == nil {
+			found = append(found, dir)
+			return
+		}
+		if looked++; depth == 0 || looked > maxVenvDirs {
+			return
+		}
+		entries, _ := os.ReadDir(dir)
+		for _, e := range entries {
+			if e.IsDir() && e.Name() != "node_modules" && e.Name() != ".git" && e.Name() != ".coo" {
+				look(filepath.Join(dir, e.Name()), depth-1)
+			}
+		}
+	}
+	look(workspace, 2)
 	return found
 }
 
@@ -76,9 +108,8 @@ func (o *orders) installations() []string {
 			tops = append(tops, filepath.Dir(path))
 		}
 	}
-	for _, dir := range []string{o.Workspace, o.Dir} {
-		add(filepath.Join(glob(dir), ".venv"), filepath.Join(glob(dir), "*/pyvenv.cfg"), filepath.Join(glob(dir), "*/*/pyvenv.cfg"))
-	}
+	tops = append(tops, filepath.Join(o.Workspace, ".venv"), filepath.Join(o.Dir, ".venv"))
+	tops = append(tops, environments(o.Workspace)...)
 	if home := variable(o.Env, "HOME"); filepath.IsAbs(home) {
 		home := glob(home)
 		add(home+"/.local", home+"/.pyenv/versions/*", home+"/.local/share/uv/python/*", home+"/.local/share/uv/tools/*",
@@ -87,11 +118,6 @@ func (o *orders) installations() []string {
 	}
 	if root := variable(o.Env, "PYENV_ROOT"); filepath.IsAbs(root) {
 		add(glob(root) + "/versions/*")
-	}
-	for i, top := range tops {
-		if filepath.Base(top) == "pyvenv.cfg" {
-			tops[i] = filepath.Dir(top)
-		}
 	}
 	slices.Sort(tops)
 	return slices.Compact(tops)
