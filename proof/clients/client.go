@@ -128,10 +128,10 @@ var keys = []string{
 	"AWS_ACCESS_KEY_ID=AKIACLIENTSPROOF0123", "AWS_SECRET_ACCESS_KEY=Clients0Proof1Secret2Access3Key456789012",
 }
 
-// misleading are variables such as many machines have. coo has to put its own
-// in their place.
+// misleading are variables such as many machines have: a proxy, and a bundle
+// of roots of the company's own. coo has to see to it that they do no harm.
 var misleading = []string{
 	"HTTPS_PROXY=http://127.0.0.1:9", "http_proxy=http://127.0.0.1:9", "NO_PROXY=api.openai.com,localhost,*.googleapis.com",
-	"SSL_CERT_FILE=/dev/null", "REQUESTS_CA_BUNDLE=/dev/null", "CURL_CA_BUNDLE=/dev/null", "AWS_CA_BUNDLE=/dev/null",
-	"NODE_EXTRA_CA_CERTS=/dev/null",
+	"SSL_CERT_FILE=$BUNDLE", "REQUESTS_CA_BUNDLE=$BUNDLE", "CURL_CA_BUNDLE=$BUNDLE", "AWS_CA_BUNDLE=$BUNDLE",
+	"NODE_EXTRA_CA_CERTS=$BUNDLE",
 }

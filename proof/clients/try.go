@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -76,11 +77,11 @@ func (t *try) perform() (err error) {
 		return err
 	}
 	defer s.stop()
-	args := []string{"--isolation=" + t.level(), "--upstream-ca", filepath.Join(t.dir, "ca.pem")}
+	args := []string{"--upstream-ca", filepath.Join(t.dir, "ca.pem")}
 	for _, host := range []string{openaiHost, anthropicHost, geminiHost, bedrockHost, agentHost} {
 		args = append(args, "--resolve", host+":443:"+s.addr)
 	}
-	first, err := t.coo(append(append([]string{"run"}, args...), t.command()...)...)
+	first, id, err := t.run(args)
 	if err != nil {
 		return err
 	}
@@ -98,7 +99,7 @@ func (t *try) perform() (err error) {
 	}
 	t.recorded = first.took
 	s.stop()
-	if err := t.again(first, args); err != nil {
+	if err := t.again(first, id, args); err != nil {
 		return err
 	}
 	for i := range t.replay1() {
@@ -125,28 +126,21 @@ func (t *try) unseen(o *outcome, s *server) error {
 
 // again runs the command from frozen answers: the same output, the same files,
 // the same run.
-func (t *try) again(first *outcome, args []string) error {
-	before, err := t.newest()
-	if err != nil {
-		return err
-	}
+func (t *try) again(first *outcome, id string, args []string) error {
 	files, err := t.state()
 	if err != nil {
 		return err
 	}
-	second, err := t.coo(append(append([]string{"run", "--calls=frozen"}, args...), t.command()...)...)
-	if err != nil {
-		return err
-	}
-	switch after, err := t.newest(); {
+	second, other, err := t.run(append([]string{"--calls=frozen"}, args...))
+	switch {
 	case err != nil:
 		return err
 	case second.status != 0:
 		return fmt.Errorf("run --calls=frozen: status %d: %s", second.status, tail(second.stderr))
 	case !bytes.Equal(first.stdout, second.stdout):
 		return fmt.Errorf("run --calls=frozen: another output\n%s", firstDifference(first.stdout, second.stdout))
-	case after != before:
-		return fmt.Errorf("run --calls=frozen: run %s, recorded was %s", after, before)
+	case other != id:
+		return fmt.Errorf("run --calls=frozen: run %s, recorded was %s", other, id)
 	}
 	now, err := t.state()
 	if err == nil && now != files {
@@ -172,6 +166,13 @@ func (t *try) furnish() error {
 		return err
 	}
 	if err := os.Mkdir(filepath.Join(t.dir, "home"), 0o755); err != nil {
+		return err
+	}
+	company, err := modelserver.NewAuthority()
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(t.dir, "company.pem"), company.PEM(), 0o644); err != nil {
 		return err
 	}
 	if t.client.files == "node" {
@@ -216,7 +217,10 @@ func (t *try) coo(args ...string) (*outcome, error) {
 	cmd.Env = slices.Concat([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Join(t.dir, "home"), "LANG=C.UTF-8", "PYTHONDONTWRITEBYTECODE=1",
 		"AWS_EC2_METADATA_DISABLED=true",
-	}, keys, misleading, t.client.env)
+	}, keys, t.client.env)
+	for _, v := range misleading {
+		cmd.Env = append(cmd.Env, strings.Replace(v, "$BUNDLE", filepath.Join(t.dir, "company.pem"), 1))
+	}
 	cmd.WaitDelay = 5 * time.Second
 	var o outcome
 	var stdout, stderr bytes.Buffer
@@ -252,17 +256,25 @@ func (t *try) said(stdout []byte) error {
 	return nil
 }
 
-// newest is the ID of the newest run, as the store has it.
-func (t *try) newest() (string, error) {
-	o, err := t.coo("inspect", "@last", "--json")
+// run performs the agent and returns the ID of its run too.
+func (t *try) run(args []string) (o *outcome, id string, err error) {
+	file := filepath.Join(t.dir, "run.json")
+	if err := os.RemoveAll(file); err != nil {
+		return nil, "", err
+	}
+	args = slices.Concat([]string{"run", "--json=" + file, "--isolation=" + t.level()}, args, t.command())
+	if o, err = t.coo(args...); err != nil || o.status != 0 {
+		return o, "", err
+	}
+	b, err := os.ReadFile(file)
 	if err != nil {
-		return "", err
+		return nil, "", err
 	}
-	_, rest, ok := bytes.Cut(o.stdout, []byte(`"run":"`))
-	if id, _, closed := bytes.Cut(rest, []byte{'"'}); ok && closed {
-		return string(id), nil
+	var told struct{ Run string }
+	if err := json.Unmarshal(b, &told); err != nil || told.Run == "" {
+		return nil, "", fmt.Errorf("run --json: %w: no run in %s", err, b)
 	}
-	return "", fmt.Errorf("inspect @last --json tells no run: status %d: %s%s", o.status, tail(o.stdout), tail(o.stderr))
+	return o, told.Run, nil
 }
 
 // state is a list of the workspace's files and their contents.

@@ -49,7 +49,7 @@ for i in 0 1 2 3 4 5 6 7; do
 	[ "$i" = 0 ] || set -- "$@" --next
 	set -- "$@" -sS -H "$key" -H "$json" -d "{\"model\":\"gpt-5\",\"messages\":[{\"role\":\"user\",\"content\":\"Question $i\"}]}" -o "fanout$i.json" "$url"
 done
-curl -sSZ --parallel-immediate "$@"
+curl --no-progress-meter -sSZ --parallel-immediate "$@"
 for i in 0 1 2 3 4 5 6 7; do
 	sed 's/$//' "fanout$i.json"
 	echo
