@@ -78,6 +78,10 @@ func (t *try) perform() (err error) {
 	}
 	defer s.stop()
 	args := []string{"--upstream-ca", filepath.Join(t.dir, "ca.pem")}
+	for _, v := range t.client.env {
+		name, _, _ := strings.Cut(v, "=")
+		args = append(args, "--env", name) // or a replay drops it
+	}
 	for _, host := range []string{openaiHost, anthropicHost, geminiHost, bedrockHost, agentHost} {
 		args = append(args, "--resolve", host+":443:"+s.addr)
 	}
@@ -103,12 +107,14 @@ func (t *try) perform() (err error) {
 		return err
 	}
 	for i := range t.replay1() {
-		o, err := t.coo("replay", "@last")
-		if err != nil {
+		o, err := t.coo(nil, "replay", "@last")
+		switch {
+		case err != nil:
 			return err
-		}
-		if o.status != 0 {
+		case o.status != 0:
 			return fmt.Errorf("replay %d: status %d: %s", i+1, o.status, tail(o.stderr))
+		case !bytes.Equal(first.stdout, o.stdout):
+			return fmt.Errorf("replay %d: another output\n%s", i+1, firstDifference(first.stdout, o.stdout))
 		}
 		t.replay = o.took
 	}
@@ -180,7 +186,7 @@ func (t *try) furnish() error {
 			return err
 		}
 	}
-	o, err := t.coo("init")
+	o, err := t.coo(nil, "init")
 	if err == nil && o.status != 0 {
 		err = fmt.Errorf("init: status %d: %s", o.status, tail(o.stderr))
 	}
@@ -208,19 +214,26 @@ func (t *try) command() []string {
 	return out
 }
 
-// coo runs a coo command in the workspace.
-func (t *try) coo(args ...string) (*outcome, error) {
+// environment is what a recording begins with: credentials, and variables
+// that coo has to put something else in the place of.
+func (t *try) environment() []string {
+	env := slices.Concat(keys, t.client.env)
+	for _, v := range misleading {
+		env = append(env, strings.Replace(v, "$BUNDLE", filepath.Join(t.dir, "company.pem"), 1))
+	}
+	return env
+}
+
+// coo runs a coo command in the workspace. A replay gets no environment but
+// what every program has: it needs no key, and none of the variables.
+func (t *try) coo(env []string, args ...string) (*outcome, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, t.bench.coo, args...)
 	cmd.Dir = t.workspace()
-	cmd.Env = slices.Concat([]string{
+	cmd.Env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Join(t.dir, "home"), "LANG=C.UTF-8", "PYTHONDONTWRITEBYTECODE=1",
-		"AWS_EC2_METADATA_DISABLED=true",
-	}, keys, t.client.env)
-	for _, v := range misleading {
-		cmd.Env = append(cmd.Env, strings.Replace(v, "$BUNDLE", filepath.Join(t.dir, "company.pem"), 1))
-	}
+	}, env...)
 	cmd.WaitDelay = 5 * time.Second
 	var o outcome
 	var stdout, stderr bytes.Buffer
@@ -263,7 +276,7 @@ func (t *try) run(args []string) (o *outcome, id string, err error) {
 		return nil, "", err
 	}
 	args = slices.Concat([]string{"run", "--json=" + file, "--isolation=" + t.level()}, args, t.command())
-	if o, err = t.coo(args...); err != nil || o.status != 0 {
+	if o, err = t.coo(t.environment(), args...); err != nil || o.status != 0 {
 		return o, "", err
 	}
 	b, err := os.ReadFile(file)
