@@ -69,10 +69,10 @@ func Restore(recorded [][2]string, secrets []string) []string {
 }
 
 // SigningKey reports whether a variable holds what a client signs requests
-// with. A placeholder could not be replaced in a signature: the program holds
+// with, or the name of it that the signature covers. A placeholder could not be replaced in a signature: the program holds
 // the value itself.
 func SigningKey(name string) bool {
-	return name == "AWS_SECRET_ACCESS_KEY" || name == "AWS_SESSION_TOKEN" || name == "AWS_SECURITY_TOKEN"
+	return name == "AWS_ACCESS_KEY_ID" || name == "AWS_SECRET_ACCESS_KEY" || name == "AWS_SESSION_TOKEN" || name == "AWS_SECURITY_TOKEN"
 }
 
 // FileName reports whether a value is the path of a file that is there.

@@ -15,20 +15,21 @@ import (
 func TestEnviron(t *testing.T) {
 	base := []string{
 		"PATH=/bin", "OPENAI_API_KEY=sk-live-0123456789", "EDITOR=vi", "AUTH=Bearer sk-live-0123456789", "LC_ALL=C",
-		"OPENAI_BASE_URL=https://u:sk-live-0123456789@host/v1", "AWS_SECRET_ACCESS_KEY=abcdefghijkl", "HTTPS_PROXY=http://proxy:3128",
+		"OPENAI_BASE_URL=https://u:sk-live-0123456789@host/v1", "AWS_ACCESS_KEY_ID=AKIA0123456789", "AWS_SECRET_ACCESS_KEY=abcdefghijkl", "HTTPS_PROXY=http://proxy:3128",
 		"NODE_OPTIONS=--no-warnings", "NODE_EXTRA_CA_CERTS=/x", "MINE=1", "SOME_MODEL=m", "_MODEL=none", "PWD=/w", "LANG=\xff",
 	}
-	e := Environ(base, []string{"AWS_SECRET_ACCESS_KEY", "OPENAI_API_KEY"}, []string{"MINE"})
+	e := Environ(base, []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "OPENAI_API_KEY"}, []string{"MINE"})
 	p := wire.Placeholder("OPENAI_API_KEY")
 	wantEnv := []string{
 		"PATH=/bin", "OPENAI_API_KEY=" + p, "EDITOR=vi", "AUTH=Bearer " + p, "LC_ALL=C",
-		"OPENAI_BASE_URL=https://u:" + p + "@host/v1", "AWS_SECRET_ACCESS_KEY=abcdefghijkl", "HTTPS_PROXY=http://proxy:3128",
+		"OPENAI_BASE_URL=https://u:" + p + "@host/v1", "AWS_ACCESS_KEY_ID=AKIA0123456789", "AWS_SECRET_ACCESS_KEY=abcdefghijkl", "HTTPS_PROXY=http://proxy:3128",
 		"NODE_OPTIONS=--no-warnings", "NODE_EXTRA_CA_CERTS=/x", "MINE=1", "SOME_MODEL=m", "_MODEL=none", "PWD=/w", "LANG=\xff",
 	}
 	if d := cmp.Diff(wantEnv, e.Env); d != "" {
 		t.Errorf("Env (-want +got):\n%s", d)
 	}
 	wantRecorded := [][2]string{
+		{"AWS_ACCESS_KEY_ID", "<secret AWS_ACCESS_KEY_ID>"},
 		{"AWS_SECRET_ACCESS_KEY", "<secret AWS_SECRET_ACCESS_KEY>"},
 		{"LC_ALL", "C"},
 		{"MINE", "1"},
@@ -43,14 +44,14 @@ func TestEnviron(t *testing.T) {
 	}
 	want(t, "Unrecorded", strings.Join(e.Unrecorded, " "), "AUTH EDITOR LANG _MODEL")
 
-	restored := Restore(e.Recorded, []string{"AWS_SECRET_ACCESS_KEY", "OPENAI_API_KEY"})
+	restored := Restore(e.Recorded, []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "OPENAI_API_KEY"})
 	if !slices.Contains(restored, "OPENAI_BASE_URL=https://u:"+p+"@host/v1") || !slices.Contains(restored, "OPENAI_API_KEY="+p) {
 		t.Errorf("Restore = %q", restored)
 	}
 	if s := strings.Join(restored, "\n"); strings.Contains(s, "<secret") || len(restored) != len(e.Recorded) {
 		t.Errorf("Restore = %q", s)
 	}
-	if again := Environ(restored, []string{"AWS_SECRET_ACCESS_KEY", "OPENAI_API_KEY"}, []string{"MINE"}); !cmp.Equal(again.Recorded, e.Recorded) {
+	if again := Environ(restored, []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "OPENAI_API_KEY"}, []string{"MINE"}); !cmp.Equal(again.Recorded, e.Recorded) {
 		t.Errorf("a restored environment records differently:\n%s", cmp.Diff(e.Recorded, again.Recorded))
 	}
 }

@@ -190,7 +190,7 @@ func (q *programCall) setHeaders(header [][2]string) error {
 		}
 		shown := cleanValue(text.String())
 		switch {
-		case q.rules.Credential(name) && !text.HasSecret():
+		case q.rules.Credential(name) && (!text.HasSecret() || isSignature(value)):
 			shown = credentialMark
 			q.use(q.rules, "header "+name)
 			q.headerCredentials(name, value)
@@ -213,6 +213,11 @@ func (q *programCall) omits(name string) (*Omission, *Rules) {
 	return nil, nil
 }
 
+// isSignature reports whether a credential is a signature of Amazon's (SigV4).
+// It is another one for every request, though it holds the name of the key
+// that was used.
+func isSignature(value string) bool { return strings.HasPrefix(value, "AWS4-") }
+
 // headerCredentials notes the secret parts of a credential header.
 func (q *programCall) headerCredentials(name, value string) {
 	scheme, rest, _ := strings.Cut(value, " ")
@@ -223,7 +228,7 @@ func (q *programCall) headerCredentials(name, value string) {
 			_, password, _ := strings.Cut(string(plain), ":")
 			q.credential(password)
 		}
-	case strings.HasPrefix(scheme, "AWS4-"): // a signature is good for one request
+	case isSignature(scheme): // a signature is good for one request
 	case name == "cookie":
 		for pair := range strings.FieldsFuncSeq(value, func(r rune) bool { return r == ';' || r == ',' || r == ' ' }) {
 			if _, v, ok := strings.Cut(pair, "="); ok && len(v) >= 20 {

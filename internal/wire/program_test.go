@@ -108,6 +108,12 @@ func TestProgramRequests(t *testing.T) {
 			sent: "Bearer " + unknown + " http://h/?access_token=" + unknown + "&key=short&token=" + unknown + "&X-Amz-Date=2026&a=1 \"" + unknown + `"`,
 		},
 		{
+			name: "a signature with the name of a key that is known", url: "http://h/",
+			header: [][2]string{{"authorization", "AWS4-HMAC-SHA256 Credential=" + programKey + "/20261123/us-east-1/bedrock/aws4_request, Signature=ab12"}},
+			doc:    `"headers":[["authorization","<credential>"]],"kind":"http","method":"POST","url":"http://h/"}`,
+			sent:   "AWS4-HMAC-SHA256 Credential=" + programKey + "/20261123/us-east-1/bedrock/aws4_request, Signature=ab12 http://h/ ",
+		},
+		{
 			name: "multipart", url: "http://h/up", header: [][2]string{{"content-type", "multipart/form-data; boundary=xx123"}},
 			body: "--xx123\r\n\r\nxx123\r\n--xx123--\r\n",
 			doc:  `"headers":[["content-type","multipart/form-data; boundary=coo-boundary"]],"kind":"http","method":"POST","url":"http://h/up"}`,
