@@ -45,6 +45,12 @@ func (o *orders) bundles() []string {
 			add(top, b)
 		}
 	}
+	return found
+}
+
+// namedBundles returns the files of roots that variables name.
+func (o *orders) namedBundles() []string {
+	var found []string
 	for _, name := range slices.Concat(bundleVariables, caVariables) {
 		if path := variable(o.Env, name); filepath.IsAbs(path) {
 			found = append(found, path)

@@ -29,15 +29,17 @@ func TestBundles(t *testing.T) {
 		writeFile(t, dir+"/home/.pyenv/versions/3.8/"+certifi, roots, 0o644),
 		writeFile(t, dir+"/corp.pem", roots, 0o644),
 	}
+	// With one root it would be no bundle, were there no variable to say so.
+	single := writeFile(t, dir+"/single.pem", other, 0o644)
 	not := writeFile(t, dir+"/work/cert.pem", other, 0o644)
 	writeFile(t, dir+"/work/sub/env/pyvenv.cfg", "", 0o644)
 	writeFile(t, dir+"/opt/bin/tool", "#!/bin/sh\ncat \"$@\"\n", 0o755)
 	c := Command{
-		Level: Frozen, CA: a.pem, Dir: dir + "/work", Argv: append([]string{dir + "/opt/bin/tool"}, append(paths, not)...),
-		Env: []string{"PATH=/usr/bin:/bin", "HOME=" + dir + "/home", "VIRTUAL_ENV=" + dir + "/venv", "CONDA_PREFIX=" + dir + "/conda", "REQUESTS_CA_BUNDLE=" + dir + "/corp.pem"},
+		Level: Frozen, CA: a.pem, Dir: dir + "/work", Argv: append([]string{dir + "/opt/bin/tool"}, append(paths, not, single)...),
+		Env: []string{"PATH=/usr/bin:/bin", "HOME=" + dir + "/home", "VIRTUAL_ENV=" + dir + "/venv", "CONDA_PREFIX=" + dir + "/conda", "REQUESTS_CA_BUNDLE=" + dir + "/corp.pem", "SSL_CERT_FILE=" + single},
 	}
 	r := perform(t, c)
-	want(t, "stdout", r.stdout, strings.Repeat(roots+string(a.pem), len(paths))+other)
+	want(t, "stdout", r.stdout, strings.Repeat(roots+string(a.pem), len(paths))+other+other+string(a.pem))
 	for _, p := range paths {
 		want(t, p, readFile(t, p), roots)
 	}

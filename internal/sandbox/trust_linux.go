@@ -22,16 +22,24 @@ func (o *orders) showTrust(s *scratch) error {
 			return err
 		}
 	}
+	// First those that the program is told of: they are bundles even with one
+	// root in them, such as a company's own.
+	for _, path := range o.namedBundles() {
+		if err := o.trustFile(s, path, 1, shown); err != nil {
+			return err
+		}
+	}
 	for _, path := range slices.Concat(systemBundles, o.bundles()) {
-		if err := o.trustFile(s, path, shown); err != nil {
+		if err := o.trustFile(s, path, 2, shown); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// trustFile shows a bundle with the run's CA in it.
-func (o *orders) trustFile(s *scratch, path string, shown map[string]bool) error {
+// trustFile shows a bundle with the run's CA in it. A file with fewer roots
+// than least is none.
+func (o *orders) trustFile(s *scratch, path string, least int, shown map[string]bool) error {
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil || shown[real] {
 		return nil
@@ -41,7 +49,7 @@ func (o *orders) trustFile(s *scratch, path string, shown map[string]bool) error
 	if err != nil || bytes.Contains(old, o.CA) {
 		return nil
 	}
-	b, ok := o.trusting(real, old)
+	b, ok := o.trusting(real, old, least)
 	if !ok {
 		return nil
 	}
@@ -49,10 +57,10 @@ func (o *orders) trustFile(s *scratch, path string, shown map[string]bool) error
 }
 
 // trusting returns the content of a bundle with the run's CA in it; false
-// when it is no bundle. Java's newer kind of keystore is replaced by one of
+// when it is no bundle of at least so many roots. Java's newer kind of keystore is replaced by one of
 // the older kind, which is read in its place.
-func (o *orders) trusting(path string, old []byte) ([]byte, bool) {
-	if bytes.Count(old, []byte(beginCertificate)) > 1 {
+func (o *orders) trusting(path string, old []byte, least int) ([]byte, bool) {
+	if bytes.Count(old, []byte(beginCertificate)) >= least {
 		return append(appendPEM(nil, old), o.CA...), true
 	}
 	block, _ := pem.Decode(o.CA)
@@ -159,7 +167,7 @@ func (o *orders) copyRoot(src, dst string) error {
 	if err != nil {
 		return err
 	}
-	if trusting, ok := o.trusting(src, b); ok {
+	if trusting, ok := o.trusting(src, b, 2); ok {
 		b = trusting
 	}
 	return os.WriteFile(dst, b, 0o644)
