@@ -30,7 +30,7 @@ type lineageOutput struct {
 	From   []int64        `json:"from"`  // records of inputs, clock readings and answers
 }
 
-// Sources, one of three kinds.
+// Sources, by the type of the record.
 type (
 	inputSource struct {
 		N      int64          `json:"n"`
@@ -50,6 +50,19 @@ type (
 		Call int64         `json:"call"`
 		Req  digest.Call   `json:"req"`
 		Ans  digest.Answer `json:"ans"`
+	}
+	headSource struct {
+		N    int64         `json:"n"`
+		T    string        `json:"t"`
+		Call int64         `json:"call"`
+		Req  digest.Call   `json:"req"`
+		Head digest.Digest `json:"head"`
+	}
+	execSource struct {
+		N    int64       `json:"n"`
+		T    string      `json:"t"`
+		Kind string      `json:"kind"`
+		Req  digest.Call `json:"req"`
 	}
 )
 
@@ -92,6 +105,13 @@ func sourceOf(run *flight.Run, rec flight.Record) any {
 	case *flight.Answer:
 		call := run.Records[r.Call].(*flight.Call)
 		return answerSource{e.N, e.T, r.Call, call.Req, r.Ans}
+	case *flight.Tail:
+		call := run.Records[r.Call].(*flight.Call)
+		return answerSource{e.N, e.T, r.Call, call.Req, r.Ans}
+	case *flight.Head:
+		return headSource{e.N, e.T, r.Call, run.Records[r.Call].(*flight.Call).Req, r.Head}
+	case *flight.Call:
+		return execSource{e.N, e.T, r.Kind, r.Req}
 	}
 	panic(fmt.Sprintf("pack: internal error: record %d is no source", e.N))
 }
