@@ -160,17 +160,13 @@ func (a *app) ejectDemo(dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := freeze.WriteDir(filepath.Join(dir, "frozen"), frozen); err != nil {
+	if _, err := freeze.WriteDir(filepath.Join(dir, "frozen"), frozen, nil); err != nil {
 		return err
 	}
 	if err := durable.WriteFile(filepath.Join(dir, demo.Main), demo.Source(), 0o644); err != nil {
 		return err
 	}
 	a.say("wrote the demo to %s: %s and its frozen calls", visible(dir), demo.Main)
-	quoted := dir
-	if strings.ContainsAny(dir, " '\"$\\") {
-		quoted = "'" + strings.ReplaceAll(dir, "'", `'\''`) + "'"
-	}
-	a.next("cd %s && mkdir out && coo run %s --from frozen --workspace out", visible(quoted), demo.Main)
+	a.next("cd %s && mkdir out && coo run %s --from frozen --workspace out", visible(quoted(dir)), demo.Main)
 	return nil
 }

@@ -59,7 +59,7 @@ func TestFreezeDemo(t *testing.T) {
 		if err := os.RemoveAll(filepath.Join(embedded, "frozen")); err != nil {
 			t.Fatal(err)
 		}
-		if err := freeze.WriteDir(filepath.Join(embedded, "frozen"), freeze.FromRun(st, h)); err != nil {
+		if _, err := freeze.WriteDir(filepath.Join(embedded, "frozen"), freeze.FromRun(st, h), nil); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.WriteFile(filepath.Join(embedded, "outputs.txt"), []byte(outputs.String()), 0o644); err != nil {

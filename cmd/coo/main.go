@@ -125,7 +125,7 @@ func (a *app) command() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.storeDir, "store", "", "the `DIR` that holds .coo (default: the nearest one upwards)")
 	root.AddCommand(
 		a.initCommand(), a.runCommand(), a.replayCommand(), a.inspectCommand(), a.logsCommand(),
-		a.explainCommand(), a.verifyCommand(), a.diffCommand(), a.packCommand(), a.unpackCommand(), a.doctorCommand(),
+		a.explainCommand(), a.verifyCommand(), a.diffCommand(), a.packCommand(), a.unpackCommand(), a.freezeCommand(), a.doctorCommand(),
 		a.rollbackCommand(), a.restoreCommand(), a.gcCommand(), a.fsckCommand(), a.versionCommand(),
 		exitStatusesTopic(), runsTopic(),
 	)

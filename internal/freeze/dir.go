@@ -1,16 +1,16 @@
 package freeze
 
 import (
+	"crypto/sha256"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
 	"path"
 	"strings"
 
-	"github.com/coo-runtime/coo/internal/canon"
 	"github.com/coo-runtime/coo/internal/digest"
-	"github.com/coo-runtime/coo/internal/flight"
 	"github.com/coo-runtime/coo/internal/wire"
 )
 
@@ -19,28 +19,16 @@ import (
 const DirFormat = "coo.freeze/0"
 
 // The files of a directory of frozen calls, and their greatest lengths in
-// bytes. Bodies are bounded by [wire.MaxBody].
+// bytes. Bodies of requests are bounded by [wire.MaxBody], those of answers by
+// [wire.MaxStream]. Views are for people, and not read.
 const (
 	manifestName = "freeze.json"
+	rulesName    = "rules.json" // those of a user, if there are any
+	indexName    = "calls.txt"  // a view
+	viewName     = "view.txt"   // in each folder
 	maxManifest  = 64 << 20
 	maxDoc       = 16 << 20
 )
-
-// A manifest is the content of freeze.json.
-type manifest struct {
-	Answers []int64       `json:"answers"` // numbers of calls, from 1, in the order of the answers
-	Calls   []manifestRow `json:"calls"`   // in the order they were made
-	Clock   []string      `json:"clock"`
-	Format  string        `json:"format"`
-	Outcome string        `json:"outcome"` // ok, failed
-	Rules   []flight.Rule `json:"rules"`
-}
-
-type manifestRow struct {
-	Ans digest.Answer `json:"ans"`
-	Dir string        `json:"dir"`
-	Req digest.Call   `json:"req"`
-}
 
 // A SourceError reports a directory of frozen calls that is not what was
 // written. [FromDir] and [FromFS] return it, and what reads the directory
@@ -96,15 +84,27 @@ func (r *dirReader) read() (*content, error) {
 	if err := r.checkTop(m); err != nil {
 		return nil, err
 	}
-	c := &content{failed: m.Outcome != "ok", rules: m.Rules, blob: r.blob}
+	c := &content{failed: m.Outcome != "ok", rules: m.Rules, blob: r.blob, open: r.open}
+	if err := r.readRules(m); err != nil {
+		return nil, err
+	}
+	var names folderNames
 	for i, row := range m.Calls {
-		if err := r.readCall(i, row); err != nil {
+		head, err := r.readCall(&names, i, row)
+		if err != nil {
 			return nil, err
 		}
-		c.calls = append(c.calls, frozenCall{call: int64(i) + 1, req: row.Req, ans: row.Ans})
+		if want := row.P != 0 && head; want != m.head[i] {
+			return nil, r.errorf(manifestName, "answers: a program's answer with a status has a head (call %d), and no other has", i+1)
+		}
+		c.calls = append(c.calls, frozenCall{call: int64(i) + 1, p: row.P, req: row.Req, ans: row.Ans})
 	}
 	for i, n := range m.Answers {
-		c.calls[n-1].answer = int64(i)
+		if n < 0 {
+			c.calls[-n-1].head = int64(i) + 1
+			continue
+		}
+		c.calls[n-1].answer = int64(i) + 1
 	}
 	for _, s := range m.Clock {
 		now, err := ParseTime(s)
@@ -116,44 +116,30 @@ func (r *dirReader) read() (*content, error) {
 	return c, nil
 }
 
-// parseManifest reads freeze.json.
-func parseManifest(text []byte) (*manifest, error) {
-	line, ok := strings.CutSuffix(string(text), "\n")
-	if !ok {
-		return nil, fmt.Errorf("it does not end in a line feed")
-	}
-	m := new(manifest)
-	if err := canon.Unmarshal([]byte(line), m); err != nil {
-		return nil, err
-	}
-	if m.Format != DirFormat {
-		return nil, fmt.Errorf("format %.40q: want %q", m.Format, DirFormat)
-	}
-	if m.Outcome != "ok" && m.Outcome != "failed" {
-		return nil, fmt.Errorf("outcome %.40q: want ok or failed", m.Outcome)
-	}
-	if len(m.Answers) != len(m.Calls) {
-		return nil, fmt.Errorf("%d answers to %d calls", len(m.Answers), len(m.Calls))
-	}
-	seen := make([]bool, len(m.Calls))
-	for _, n := range m.Answers {
-		if n < 1 || n > int64(len(seen)) || seen[n-1] {
-			return nil, fmt.Errorf("answers: %d is no call, or is there twice", n)
+// readRules notes where the rules of a user are.
+func (r *dirReader) readRules(m *manifest) error {
+	for _, rule := range m.Rules {
+		if rule.ID != wire.UserRulesID {
+			continue
 		}
-		seen[n-1] = true
-	}
-	for _, row := range m.Calls {
-		if !fs.ValidPath(row.Dir) || strings.ContainsAny(row.Dir, `/\`) || row.Dir == "." {
-			return nil, fmt.Errorf("malformed folder name %.100q", row.Dir)
+		text, err := r.note(rulesName, maxDoc, rule.SHA256)
+		if err != nil {
+			return err
+		}
+		if _, err := wire.ParseRules(text); err != nil {
+			return r.errorf(rulesName, "%v", err)
 		}
 	}
-	return m, nil
+	return nil
 }
 
-// checkTop refuses what the manifest does not name, but for hidden files and
-// a README.md.
+// checkTop refuses what the manifest does not name, but for hidden files,
+// views and a README.md.
 func (r *dirReader) checkTop(m *manifest) error {
-	known := map[string]bool{manifestName: true, "README.md": true}
+	known := map[string]bool{manifestName: true, indexName: true, "README.md": true}
+	for _, rule := range m.Rules {
+		known[rulesName] = known[rulesName] || rule.ID == wire.UserRulesID
+	}
 	for _, row := range m.Calls {
 		known[row.Dir] = true
 	}
@@ -169,43 +155,69 @@ func (r *dirReader) checkTop(m *manifest) error {
 	return nil
 }
 
-// readCall checks the folder of call i, from 0, and notes where its documents
-// and bodies are.
-func (r *dirReader) readCall(i int, row manifestRow) error {
+// readCall checks the folder of call i, from 0, notes where its documents and
+// bodies are, and reports whether its answer has a status.
+func (r *dirReader) readCall(names *folderNames, i int, row manifestRow) (head bool, err error) {
 	at := func(name string) string { return path.Join(row.Dir, name) }
-	expected := map[string]bool{"request.json": true, "answer.json": true}
+	expected := map[string]bool{"request.json": true, "answer.json": true, viewName: true}
 	req, err := r.document(at("request.json"), digest.Digest(row.Req))
 	if err != nil {
-		return err
+		return false, err
 	}
 	info, err := wire.ParseDoc(req)
 	if err != nil {
-		return r.errorf(at("request.json"), "%v", err)
+		return false, r.errorf(at("request.json"), "%v", err)
 	}
-	if want := folderName(i, info); row.Dir != want {
-		return r.errorf(row.Dir, "the folder of this call is named %q", want)
+	if want := names.next(i, row, info); row.Dir != want {
+		return false, r.errorf(row.Dir, "the folder of this call is named %q", want)
 	}
 	if info.BodyDigest != nil {
 		expected["request.body"] = true
 		if _, err := r.note(at("request.body"), wire.MaxBody, *info.BodyDigest); err != nil {
-			return err
+			return false, err
 		}
 	}
-	ans, err := r.document(at("answer.json"), digest.Digest(row.Ans))
+	doc, err := r.document(at("answer.json"), digest.Digest(row.Ans))
+	if err != nil {
+		return false, err
+	}
+	ans, err := wire.ParseAnswer(doc)
+	if err == nil && row.P == 0 && ans.Size > wire.MaxBody {
+		err = fmt.Errorf("body longer than %d bytes", wire.MaxBody)
+	}
+	if err != nil {
+		return false, r.errorf(at("answer.json"), "%v", err)
+	}
+	if ans.Body != nil {
+		expected["answer.body"] = true
+		if err := r.checkBody(at("answer.body"), ans); err != nil {
+			return false, err
+		}
+	}
+	return ans.Status != 0, r.checkFolder(row.Dir, expected)
+}
+
+// checkBody checks the file called name, which has the body of ans, and
+// remembers where it is.
+func (r *dirReader) checkBody(name string, ans *wire.AnswerInfo) error {
+	f := dirFile{name, ans.Size}
+	body, err := r.reader(f, *ans.Body)
 	if err != nil {
 		return err
 	}
-	_, err = wire.DecodeAnswer(ans, func(d digest.Digest) ([]byte, error) {
-		expected["answer.body"] = true
-		return r.note(at("answer.body"), wire.MaxBody, d)
-	})
-	if se, ok := err.(*SourceError); ok {
-		return se
+	defer body.Close()
+	start, err := io.ReadAll(io.LimitReader(body, wire.MaxInline))
+	if err == nil {
+		_, err = io.Copy(io.Discard, body)
 	}
 	if err != nil {
-		return r.errorf(at("answer.json"), "%v", err)
+		return err
 	}
-	return r.checkFolder(row.Dir, expected)
+	if err := ans.CheckBody(body.n, start); err != nil {
+		return r.errorf(name, "%v", err)
+	}
+	r.files[*ans.Body] = f
+	return nil
 }
 
 func (r *dirReader) checkFolder(dir string, expected map[string]bool) error {
@@ -255,18 +267,24 @@ func (r *dirReader) checked(f dirFile, want digest.Digest) ([]byte, error) {
 	return b, nil
 }
 
+// open reads a noted body as a stream.
+func (r *dirReader) open(d digest.Digest) (io.Reader, error) {
+	f, ok := r.files[d]
+	if !ok {
+		return nil, r.errorf(manifestName, "nothing has the digest %s", d)
+	}
+	body, err := r.reader(f, d)
+	if err != nil {
+		return nil, err
+	}
+	return body, nil
+}
+
 // file reads a regular file of at most max bytes.
 func (r *dirReader) file(name string, max int64) ([]byte, error) {
-	info, err := fs.Lstat(r.fsys, name)
+	f, err := r.regular(name)
 	if err != nil {
-		return nil, r.errorf(name, "it is missing")
-	}
-	if !info.Mode().IsRegular() {
-		return nil, r.errorf(name, "it is no regular file")
-	}
-	f, err := r.fsys.Open(name)
-	if err != nil {
-		return nil, r.errorf(name, "it cannot be opened")
+		return nil, err
 	}
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, max+1))
@@ -279,26 +297,57 @@ func (r *dirReader) file(name string, max int64) ([]byte, error) {
 	return b, nil
 }
 
-// folderName returns the name of the folder of call i, from 0: a number, the
-// method, host and path, with a hyphen for whatever some file system may not
-// like. Only the number makes it unique.
-func folderName(i int, info *wire.DocInfo) string {
-	const longest = 80
-	where, _, _ := strings.Cut(info.URL, "?")
-	if _, rest, ok := strings.Cut(where, "://"); ok {
-		where = rest
+// regular opens a regular file.
+func (r *dirReader) regular(name string) (fs.File, error) {
+	info, err := fs.Lstat(r.fsys, name)
+	if err != nil {
+		return nil, r.errorf(name, "it is missing")
 	}
-	b := fmt.Appendf(nil, "%04d", i+1)
-	for _, c := range []byte("-" + info.Method + "-" + where) {
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '_':
-			b = append(b, c)
-		case b[len(b)-1] != '-':
-			b = append(b, '-')
-		}
+	if !info.Mode().IsRegular() {
+		return nil, r.errorf(name, "it is no regular file")
 	}
-	if len(b) > longest {
-		b = b[:longest]
+	f, err := r.fsys.Open(name)
+	if err != nil {
+		return nil, r.errorf(name, "it cannot be opened")
 	}
-	return strings.TrimRight(string(b), "-.")
+	return f, nil
 }
+
+// reader returns a reader of a file that must have a digest.
+func (r *dirReader) reader(f dirFile, want digest.Digest) (*checkedReader, error) {
+	file, err := r.regular(f.path)
+	if err != nil {
+		return nil, err
+	}
+	return &checkedReader{r: r, from: file, file: f, want: want, sum: sha256.New()}, nil
+}
+
+// A checkedReader reads a file that must have a digest: its end is io.EOF only
+// when it has.
+type checkedReader struct {
+	r    *dirReader
+	from fs.File
+	file dirFile
+	want digest.Digest
+	sum  hash.Hash
+	n    int64
+}
+
+func (c *checkedReader) Read(p []byte) (int, error) {
+	n, err := c.from.Read(p)
+	c.sum.Write(p[:n])
+	c.n += int64(n)
+	switch {
+	case c.n > c.file.max:
+		return 0, c.r.errorf(c.file.path, "it is longer than %d bytes", c.file.max)
+	case err == io.EOF:
+		if got := digest.Digest(c.sum.Sum(nil)); got != c.want {
+			return n, c.r.errorf(c.file.path, "its digest is %s, want %s", got.Short(), c.want.Short())
+		}
+	case err != nil:
+		return n, c.r.errorf(c.file.path, "it cannot be read")
+	}
+	return n, err
+}
+
+func (c *checkedReader) Close() error { return c.from.Close() }

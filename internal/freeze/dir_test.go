@@ -13,6 +13,7 @@ import (
 	"testing/fstest"
 
 	"github.com/coo-runtime/coo/internal/canon"
+	"github.com/coo-runtime/coo/internal/digest"
 	"github.com/coo-runtime/coo/internal/flight"
 	"github.com/coo-runtime/coo/internal/wire"
 )
@@ -38,7 +39,7 @@ func sample(t testing.TB) *Source {
 func write(t testing.TB, s *Source) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "frozen")
-	if err := WriteDir(dir, s); err != nil {
+	if _, err := WriteDir(dir, s, nil); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -124,10 +125,10 @@ func fromFS(t testing.TB, files fs.FS) *Source {
 
 func TestWriteDirNeedsAnEmptyOne(t *testing.T) {
 	dir := t.TempDir()
-	if err := WriteDir(dir, sample(t)); err != nil {
+	if _, err := WriteDir(dir, sample(t), nil); err != nil {
 		t.Errorf("an empty directory: %v", err)
 	}
-	if err := WriteDir(dir, sample(t)); err == nil || !strings.HasSuffix(err.Error(), "not empty") {
+	if _, err := WriteDir(dir, sample(t), nil); err == nil || !strings.HasSuffix(err.Error(), "not empty") {
 		t.Errorf("a full directory: %v", err)
 	}
 }
@@ -250,8 +251,16 @@ func TestFolderNames(t *testing.T) {
 		{"POST", "https://a.test/<secret KEY>/é/", "0001-POST-a.test-secret-KEY"},
 		{"GET", "https://a.test/" + strings.Repeat("long/", 40), "0001-GET-a.test-" + strings.Repeat("long-", 12) + "long"},
 	} {
-		if got := folderName(0, &wire.DocInfo{Method: tt.method, URL: tt.url}); got != tt.want {
-			t.Errorf("folderName(%s %s) = %q, want %q", tt.method, tt.url, got, tt.want)
+		if got := new(folderNames).next(0, manifestRow{}, &wire.DocInfo{Method: tt.method, URL: tt.url}); got != tt.want {
+			t.Errorf("the folder of %s %s = %q, want %q", tt.method, tt.url, got, tt.want)
+		}
+	}
+	var names folderNames
+	key := digest.Call{0xab, 0xcd, 0xef, 0x01}
+	for i, want := range []string{"GET-a.test-x-abcdef01", "GET-a.test-x-abcdef01-2", "GET-a.test-X-abcdef01-3"} {
+		info := &wire.DocInfo{Method: "GET", URL: "https://a.test/" + want[11:12]}
+		if got := names.next(i, manifestRow{P: 1, Req: key}, info); got != want {
+			t.Errorf("folder %d of a program = %q, want %q", i, got, want)
 		}
 	}
 }

@@ -7,19 +7,13 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"time"
 
 	"github.com/coo-runtime/coo/internal/wire"
 )
 
-const (
-	// maxChunk is the length in bytes of the longest chunk that a frozen
-	// stream hands on; none that coo has recorded is longer.
-	maxChunk = 1 << 20
-	// leavePatience is how long a program may take to leave an answer that it
-	// left when it was recorded.
-	leavePatience = time.Minute
-)
+// maxChunk is the length in bytes of the longest chunk that a frozen stream
+// hands on; none that coo has recorded is longer.
+const maxChunk = 1 << 20
 
 // errNoStreams is the caller's fault: what it gave to NewFill answers missions.
 var errNoStreams = errors.New("freeze: internal error: a program's call is to be sent by what sends no streams")
@@ -36,8 +30,8 @@ func (f *Fill) SetRules(rules *wire.Rules) { f.frozen.SetRules(rules) }
 
 // Stream implements [Streamer]. A call without a frozen answer is a
 // [*MissError]. The answer is the recorded one, chunk by chunk, as fast as it
-// is read. One that the program left is handed on as far as it had come to it;
-// then the stream waits until the program leaves again.
+// is read. One that the program left is handed on as far as it had come to it,
+// and ends with "client": that the program leaves again is to be waited for.
 func (f *Frozen) Stream(ctx context.Context, c Call) (*Stream, error) {
 	s, recorded, err := f.stream(ctx, c)
 	if s != nil || err != nil {
@@ -118,6 +112,7 @@ type frozenStream struct {
 	what  string // the source and the call, for errors
 	info  *wire.AnswerInfo
 	body  io.Reader // nil: it is over
+	file  io.Closer // what body is read from, if that is to be closed
 	lens  []int     // of the chunks to come
 	left  int64     // bytes to come
 	buf   []byte
@@ -138,6 +133,7 @@ func newFrozenStream(ctx context.Context, h hit) (*frozenStream, error) {
 		s.body = bytes.NewReader(info.Inline)
 	case h.open != nil:
 		s.body, err = h.open(*info.Body)
+		s.file, _ = s.body.(io.Closer)
 	default:
 		var b []byte
 		b, err = h.blob(*info.Body)
@@ -160,9 +156,6 @@ func (s *frozenStream) next() ([]byte, error) {
 	if s.left == 0 {
 		if err := s.whole(); err != nil {
 			return nil, err
-		}
-		if s.info.Error == "client" {
-			s.await()
 		}
 		s.body = nil
 		return nil, io.EOF
@@ -210,14 +203,6 @@ func (s *frozenStream) damage(err error) error {
 	return fmt.Errorf("%s: %w", s.what, err)
 }
 
-// await waits until the program leaves.
-func (s *frozenStream) await() {
-	select {
-	case <-s.ctx.Done():
-	case <-time.After(leavePatience):
-	}
-}
-
 // leave ends a stream whose program has left.
 func (s *frozenStream) leave() {
 	if s.body != nil {
@@ -236,5 +221,8 @@ func (s *frozenStream) timing() Timing { return Timing{} }
 
 func (s *frozenStream) close() error {
 	s.leave()
-	return nil
+	if s.file == nil {
+		return nil
+	}
+	return s.file.Close()
 }

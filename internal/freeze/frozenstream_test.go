@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/coo-runtime/coo/internal/digest"
 	"github.com/coo-runtime/coo/internal/flight"
@@ -103,7 +102,7 @@ func TestFrozenStreams(t *testing.T) {
 	}
 }
 
-// TestFrozenStreamsOfLeavers: a program that left is let go again.
+// TestFrozenStreamsOfLeavers: a program that left, then or now.
 func TestFrozenStreamsOfLeavers(t *testing.T) {
 	p := programTape(t, wire.ProgramRules())
 	for range 2 {
@@ -121,7 +120,6 @@ func TestFrozenStreamsOfLeavers(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		time.AfterFunc(10*time.Millisecond, cancel)
 		if after == 1 {
 			cancel()
 		}
@@ -131,6 +129,7 @@ func TestFrozenStreamsOfLeavers(t *testing.T) {
 		if failure, _ := s.End(); failure != "client" {
 			t.Errorf("End = %q", failure)
 		}
+		cancel()
 	}
 }
 
