@@ -407,13 +407,17 @@ func (a *app) replayPrograms(rec *recording) (*run.Programs, error) {
 		return nil, err
 	}
 	secrets := secretNames(recorded)
+	values, err := valuesOf(secrets)
+	if err != nil {
+		return nil, err
+	}
 	return &run.Programs{
 		Level: level, Allow: services,
 		Ground: run.Scratch{
 			Store: st, Base: base, Dir: place, Bind: level == sandbox.Frozen,
 		},
-		Secrets: secrets,
-		Stdout:  a.stdout, Stderr: a.stderr, Note: func(text string) { a.say("%s", visible(text)) },
+		Secrets: secrets, Values: values,
+		Stdout: a.stdout, Stderr: a.stderr, Note: func(text string) { a.say("%s", visible(text)) },
 		Base: func(k int) [][2]string {
 			if k < len(recorded) {
 				return recorded[k]

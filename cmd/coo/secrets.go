@@ -36,6 +36,21 @@ func knownSecrets() ([]string, *wire.Secrets, error) {
 	return names, s, err
 }
 
+// valuesOf returns the values of those of the secrets called names that are set
+// today, nil when none is.
+func valuesOf(names []string) (*wire.Secrets, error) {
+	values := map[string]string{}
+	for _, name := range names {
+		if v := os.Getenv(name); minSecret <= len(v) && len(v) <= maxSecret {
+			values[name] = v
+		}
+	}
+	if len(values) == 0 {
+		return nil, nil
+	}
+	return wire.NewSecrets(values)
+}
+
 // lookupSecret returns the value of a secret that a call needs. A variable
 // that is set to nothing is none.
 func lookupSecret(name string) (string, bool) {

@@ -46,10 +46,14 @@ type Programs struct {
 	Environ func(recorded [][2]string) []string
 	// Secrets are the names that stand in a program's environment.
 	Secrets []string
-	Allow   []sandbox.Endpoint
-	Stdout  io.Writer
-	Stderr  io.Writer
-	Note    func(text string)
+	// Values are their values, as far as they are known in a replay: a program
+	// may have one from elsewhere, and send or print it as it did. nil: those
+	// of the run.
+	Values *wire.Secrets
+	Allow  []sandbox.Endpoint
+	Stdout io.Writer
+	Stderr io.Writer
+	Note   func(text string)
 	// Kept, when not nil, is called with the trees before and after each
 	// program.
 	Kept func(call int64, before, after digest.Digest) error
@@ -84,6 +88,10 @@ func (w *world) exec(b string, c Command, t told) (*exited, error) {
 	if err != nil {
 		return nil, err
 	}
+	values := p.Values
+	if values == nil {
+		values = w.secrets
+	}
 	res, err := program.Perform(w.ctx, program.Config{
 		Call: call, Branch: b,
 		Command: sandbox.Command{
@@ -91,7 +99,7 @@ func (w *world) exec(b string, c Command, t told) (*exited, error) {
 			Env: p.Environ(c.Env), Stdin: stdin(c.Stdin), Allow: p.Allow,
 		},
 		Recorder: w.rec, Answers: p.Answers, Positions: p.Positions, Patience: p.Patience,
-		Rules: p.Rules, Placeholders: wire.NewPlaceholders(p.Secrets), Secrets: w.secrets,
+		Rules: p.Rules, Placeholders: wire.NewPlaceholders(p.Secrets).WithValues(values), Secrets: values,
 		Timeout: t.timeout, Stdout: t.stdout, Stderr: t.stderr, Note: p.Note,
 	})
 	if err != nil {

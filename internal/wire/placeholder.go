@@ -4,8 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"maps"
-	"slices"
 	"strings"
 )
 
@@ -86,47 +84,29 @@ func Placeholder(name string) string {
 // Placeholders find the secrets in what a program sends. It is read-only:
 // goroutines may share one. A nil *Placeholders finds nothing.
 type Placeholders struct {
-	names  []string
-	search automaton
+	marks  automaton
+	values *Secrets
 }
 
 // NewPlaceholders prepares the search for the placeholders of names.
 func NewPlaceholders(names []string) *Placeholders {
-	p := &Placeholders{names: slices.Clone(names)}
-	p.search = p.automaton()
-	p.search.link()
+	p := new(Placeholders)
+	for _, name := range names {
+		p.marks.add(Placeholder(name), name, placeholderForm)
+	}
+	p.marks.link()
 	return p
 }
 
 // placeholderForm is the form of a [Hit] that is a placeholder.
 const placeholderForm = "placeholder"
 
-func (p *Placeholders) automaton() automaton {
-	var a automaton
-	for _, name := range p.names {
-		a.add(Placeholder(name), name, placeholderForm)
-	}
-	return a
-}
-
-// WithValues returns placeholders that also find the values of secrets, by
-// name, in every form in which [Secrets] finds them: a program may have them
-// from elsewhere than its environment, a .env file or a login of its own.
-// Such a value is recorded by name like any other, and sent as the program
-// wrote it. The values are held to what [NewSecrets] asks of them.
-func (p *Placeholders) WithValues(values map[string]string) (*Placeholders, error) {
-	if _, err := NewSecrets(values); err != nil {
-		return nil, err
-	}
-	out := &Placeholders{names: p.names}
-	out.search = out.automaton()
-	for _, name := range slices.Sorted(maps.Keys(values)) {
-		for _, sp := range spellings(values[name]) {
-			out.search.add(sp.text, name, sp.form)
-		}
-	}
-	out.search.link()
-	return out, nil
+// WithValues returns placeholders that also find the values of secrets, in
+// every form: a program may have them from elsewhere than its environment, a
+// .env file or a login of its own. Such a value is recorded by name like any
+// other, and sent as the program wrote it.
+func (p *Placeholders) WithValues(values *Secrets) *Placeholders {
+	return &Placeholders{marks: p.marks, values: values}
 }
 
 // Text returns b with the places of secrets in it. A placeholder needs no
@@ -135,28 +115,53 @@ func (p *Placeholders) WithValues(values map[string]string) (*Placeholders, erro
 func (p *Placeholders) Text(b []byte, e Escape) Text {
 	var t TextBuilder
 	t.Lit("")
-	for {
-		hit, ok := p.find(b)
-		if !ok {
-			t.Lit(string(b))
+	if p == nil {
+		t.Lit(string(b))
+		return t.Text()
+	}
+	marks := search{find: p.marks.find, text: b}
+	values := search{find: p.values.Find, text: b}
+	for from := 0; ; {
+		mark, isMark := marks.next(from)
+		value, isValue := values.next(from)
+		hit := mark
+		part := Part{Secret: mark.Name, Escape: e}
+		if isValue && (!isMark || value.Start < mark.Start) {
+			hit = value
+			part = Part{Secret: value.Name, Escape: AsSent, Lit: string(b[value.Start:value.End])}
+		}
+		if !isMark && !isValue {
+			t.Lit(string(b[from:]))
 			return t.Text()
 		}
-		t.Lit(string(b[:hit.Start]))
-		part := Part{Secret: hit.Name, Escape: e}
-		if hit.Form != placeholderForm {
-			part = Part{Secret: hit.Name, Escape: AsSent, Lit: string(b[hit.Start:hit.End])}
-		}
+		t.Lit(string(b[from:hit.Start]))
 		t.part(part)
-		b = b[hit.End:]
+		from = hit.End
 	}
 }
 
-// find returns the first placeholder or value in b.
-func (p *Placeholders) find(b []byte) (Hit, bool) {
-	if p == nil {
+// A search goes through a text and keeps the hit that it has not passed yet.
+type search struct {
+	find func([]byte) (Hit, bool)
+	text []byte
+	hit  Hit
+	has  bool // hit is one
+	over bool // there are no more
+}
+
+// next returns the first hit at or after from, which never goes back.
+func (s *search) next(from int) (Hit, bool) {
+	if s.has && s.hit.Start >= from {
+		return s.hit, true
+	}
+	if s.over {
 		return Hit{}, false
 	}
-	return p.search.find(b)
+	s.hit, s.has = s.find(s.text[from:])
+	s.over = !s.has
+	s.hit.Start += from
+	s.hit.End += from
+	return s.hit, s.has
 }
 
 // Field returns the value of a header with the places of secrets. It looks inside the base64 of basic credentials (RFC

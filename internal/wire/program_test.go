@@ -45,10 +45,11 @@ func TestPlaceholdersLookLikeKeys(t *testing.T) {
 // ask returns what a program's request is recorded as.
 func ask(t *testing.T, url string, header [][2]string, body string, rules *Rules) (*Request, *Doc, []string) {
 	t.Helper()
-	p, err := NewPlaceholders([]string{"OPENAI_API_KEY", "DB_PASSWORD"}).WithValues(map[string]string{"OPENAI_API_KEY": programKey})
+	values, err := NewSecrets(map[string]string{"OPENAI_API_KEY": programKey})
 	if err != nil {
 		t.Fatal(err)
 	}
+	p := NewPlaceholders([]string{"OPENAI_API_KEY", "DB_PASSWORD"}).WithValues(values)
 	req, doc, used, err := ProgramRequest("post", url, header, []byte(body), p, rules)
 	if err != nil {
 		t.Fatal(err)
@@ -334,5 +335,27 @@ func TestUsersRulesForOneHost(t *testing.T) {
 		if got := strings.Contains(string(doc.Bytes), "x-a"); got != want {
 			t.Errorf("%s: the header counts: %v, want %v", url, got, want)
 		}
+	}
+}
+
+// TestPlaceholdersAndValuesMixed: many of both in one text, in linear time.
+func TestPlaceholdersAndValuesMixed(t *testing.T) {
+	values, err := NewSecrets(map[string]string{"OPENAI_API_KEY": programKey})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := NewPlaceholders([]string{"A_KEY", "OPENAI_API_KEY"}).WithValues(values)
+	piece := Placeholder("A_KEY") + " " + programKey + Placeholder("OPENAI_API_KEY") + "x"
+	want := "<secret A_KEY> <secret OPENAI_API_KEY><secret OPENAI_API_KEY>x"
+	const n = 20000
+	if got := p.Text([]byte(strings.Repeat(piece, n)), Raw).String(); got != strings.Repeat(want, n) {
+		t.Errorf("Text = %.200q…", got)
+	}
+	if got := p.Text([]byte(strings.Repeat(Placeholder("A_KEY"), n)), Raw).String(); got != strings.Repeat("<secret A_KEY>", n) {
+		t.Errorf("Text = %.200q…", got)
+	}
+	var none *Placeholders
+	if got := none.Text([]byte("a"), Raw).String(); got != "a" {
+		t.Errorf("none: %q", got)
 	}
 }
