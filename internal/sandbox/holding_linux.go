@@ -30,9 +30,9 @@ func (i *inside) obey(in *gob.Decoder) {
 }
 
 // watchSignals keeps signals of the terminal, which reach every process of
-// its foreground group, from ending this one, and counts them.
+// its foreground group, from ending this one, and notes them.
 func (i *inside) watchSignals() {
-	i.seen = map[syscall.Signal]int{}
+	i.seen = map[syscall.Signal]time.Time{}
 	var watched []os.Signal
 	for _, s := range relayedSignals {
 		if !signal.Ignored(s) {
@@ -47,7 +47,7 @@ func (i *inside) watchSignals() {
 	go func() {
 		for s := range c {
 			i.mu.Lock()
-			i.seen[s.(syscall.Signal)]++
+			i.seen[s.(syscall.Signal)] = time.Now()
 			i.mu.Unlock()
 		}
 	}()
@@ -56,21 +56,23 @@ func (i *inside) watchSignals() {
 // forward gives a signal that coo has received to everything inside, unless
 // this process has it too: then the terminal has given it to the whole group.
 func (i *inside) forward(s syscall.Signal) {
-	for range 10 {
-		i.mu.Lock()
-		had := i.seen[s] > 0
-		if had {
-			i.seen[s]--
-		}
-		i.mu.Unlock()
-		if had {
+	for end := time.Now().Add(200 * time.Millisecond); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if i.had(s) {
 			return
 		}
-		time.Sleep(5 * time.Millisecond)
 	}
 	for _, p := range descendants() {
 		syscall.Kill(p.pid, s)
 	}
+}
+
+// had reports whether this process itself was just given a signal, once.
+func (i *inside) had(s syscall.Signal) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	had := time.Since(i.seen[s]) < time.Second
+	delete(i.seen, s)
+	return had
 }
 
 // killAll ends what is inside until nothing is left: a process may start

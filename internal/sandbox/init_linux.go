@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -49,8 +50,8 @@ type inside struct {
 	control *os.File
 	orders  orders
 	child   atomic.Int64
-	mu      sync.Mutex // guards seen
-	seen    map[syscall.Signal]int
+	mu      sync.Mutex                   // guards seen
+	seen    map[syscall.Signal]time.Time // when a signal came to this process itself
 	killed  atomic.Bool
 }
 
