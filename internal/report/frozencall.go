@@ -59,7 +59,7 @@ func frozenAnswer(v freeze.Viewed, a *wire.Answer) string {
 	if text, ok := prettyJSON(plain.Body); ok {
 		return text
 	}
-	return AnswerText(&Request{DocInfo: v.Request, Body: v.Body}, plain)
+	return AnswerText(&Request{DocInfo: v.Request, Body: v.Body}, &Answer{Answer: *plain, Size: int64(len(plain.Body))})
 }
 
 func writeFields(b *strings.Builder, fields [][2]string) {
