@@ -94,7 +94,7 @@ func TestClonesShareTheirBlocks(t *testing.T) {
 		if err := unix.Statfs(root, &s); err != nil {
 			t.Fatal(err)
 		}
-		return int64(s.Bfree) * s.Bsize
+		return int64(s.Bfree) * int64(s.Bsize)
 	}
 	before := int64(0)
 	if can {
