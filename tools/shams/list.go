@@ -84,7 +84,7 @@ func (s *sham) line(line string) error {
 			return err
 		}
 		s.proof, s.run, s.record, s.holds = word, f[0], n, f[2]
-	case "fsync", "canary", "flip":
+	case "fsync", "canary", "exec", "flip":
 		s.proof = word
 	default:
 		return errors.New("unknown word")
@@ -189,7 +189,7 @@ func (b *bench) complete(all []*sham) error {
 	}
 	var missing []string
 	for _, name := range want {
-		if !slices.ContainsFunc(all, func(s *sham) bool { return s.builtin() == name && s.proof == "replay" }) {
+		if !slices.ContainsFunc(all, func(s *sham) bool { return s.builtin() == name && (s.proof == "replay" || s.proof == "exec") }) {
 			missing = append(missing, name)
 		}
 	}

@@ -29,6 +29,7 @@ var proofs = []proof{
 	{"replay", (*bench).replayAll},
 	{"fsync", (*bench).fsync},
 	{"canary", (*bench).canary},
+	{"exec", (*bench).programs},
 	{"flip", (*bench).flip},
 }
 
@@ -51,8 +52,8 @@ func (b *bench) try(s *sham) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if s.proof == "canary" {
-		_, err := b.canaryTest("-overlay", overlay)
+	if test, ok := tests[s.proof]; ok {
+		_, err := b.goTest(test, "-overlay", overlay)
 		return expectCaught(err)
 	}
 	coo, err := b.build(filepath.Join(filepath.Base(dir), "coo"), overlay, "./cmd/coo")
@@ -165,15 +166,27 @@ func (b *bench) diverges(coo string, s *sham) (string, error) {
 }
 
 // canary runs the tests that search for secrets.
-func (b *bench) canary(string, *sham) (string, error) { return b.canaryTest() }
+func (b *bench) canary(string, *sham) (string, error) { return b.goTest(tests["canary"]) }
 
-func (b *bench) canaryTest(flags ...string) (string, error) {
-	args := append([]string{"test", "-p", "1", "-count=1", "-vet=off", "-run", "^TestCanary"}, flags...)
+// programs runs the script of missions that start programs. No recording of the
+// corpus has one: it replays where no program can be started.
+func (b *bench) programs(string, *sham) (string, error) { return b.goTest(tests["exec"]) }
+
+// A goTest is a proof that is a test of cmd/coo.
+type goTest struct{ name, run, fine string }
+
+var tests = map[string]goTest{
+	"canary": {"TestCanary", "^TestCanary", "TestCanary finds no secret"},
+	"exec":   {"TestScripts", "^TestScripts$/^exec$", "a mission's programs are recorded and replayed"},
+}
+
+func (b *bench) goTest(t goTest, flags ...string) (string, error) {
+	args := append([]string{"test", "-p", "1", "-count=1", "-vet=off", "-run", t.run}, flags...)
 	out, err := b.command("go", append(args, "./cmd/coo")...).CombinedOutput()
 	if err == nil {
-		return "TestCanary finds no secret", nil
+		return t.fine, nil
 	}
-	i := bytes.Index(out, []byte("--- FAIL: TestCanary"))
+	i := bytes.Index(out, []byte("--- FAIL: "+t.name))
 	if i < 0 {
 		return "", fmt.Errorf("go test: %w: %s", err, out)
 	}
