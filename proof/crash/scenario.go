@@ -121,21 +121,21 @@ var (
 // scenarios is the table.
 var scenarios = []scenario{
 	{name: "recording", command: []string{"run", "ask.star", "--calls=live", "--arg", "url=$URL"}, live: true, part: 160},
-	{name: "a large answer, many files", setup: [][]string{{"init"}}, command: []string{"run", "large.star", "--calls=live", "--arg", "url=$URL"}, live: true, part: 40, fullPart: 1500},
+	{name: "a large answer, many files", setup: [][]string{{"init"}}, command: []string{"run", "large.star", "--calls=live", "--arg", "url=$URL"}, live: true, part: 40, fullPart: 1000},
 	{name: "sealing", setup: [][]string{{"run", "next.star"}}, command: plain, part: 100},
 	{name: "sealing the same run again", setup: [][]string{plain}, command: plain, part: 60},
 	{name: "apply", setup: [][]string{{"run", "next.star"}}, command: apply, part: 160},
-	{name: "apply, many files", files: manyFiles, setup: [][]string{{"init"}}, command: []string{"run", "wipe.star"}, part: 40, fullPart: 1500},
-	{name: "recovery", kills: "apply", command: []string{"logs"}, part: 120, fullPart: 1500},
+	{name: "apply, many files", files: manyFiles, setup: [][]string{{"init"}}, command: []string{"run", "wipe.star"}, part: 40, fullPart: 1000},
+	{name: "recovery", kills: "apply", command: []string{"logs"}, part: 120, fullPart: 1000},
 	{name: "rollback", setup: [][]string{{"run", "next.star"}, apply}, command: []string{"rollback", "@last"}, part: 120},
-	{name: "rollback, many files", files: manyFiles, setup: [][]string{{"run", "wipe.star"}}, command: []string{"rollback", "@last"}, part: 40, fullPart: 1500},
+	{name: "rollback, many files", files: manyFiles, setup: [][]string{{"run", "wipe.star"}}, command: []string{"rollback", "@last"}, part: 40, fullPart: 1000},
 	{name: "rollback undone", setup: [][]string{apply, {"rollback", "@last"}}, command: []string{"rollback", "--undo"}, part: 60},
 	{name: "restore", setup: [][]string{apply}, command: []string{"restore", "@last:baseline", "then"}, part: 120},
-	{name: "restore, many files", files: manyFiles, setup: [][]string{{"run", "next.star"}}, command: []string{"restore", "@last", "then"}, part: 40, fullPart: 1500},
-	{name: "restore recovered", kills: "restore", command: []string{"logs"}, part: 80, fullPart: 1500},
+	{name: "restore, many files", files: manyFiles, setup: [][]string{{"run", "next.star"}}, command: []string{"restore", "@last", "then"}, part: 40, fullPart: 1000},
+	{name: "restore recovered", kills: "restore", command: []string{"logs"}, part: 80, fullPart: 1000},
 	{name: "gc", setup: [][]string{apply, {"rollback", "@last"}}, orphans: true, command: []string{"gc"}, part: 120},
-	{name: "collecting", kills: "sealing", command: []string{"gc", "--incomplete"}, part: 60, fullPart: 1500},
-	{name: "killed, then run again", kills: "sealing", command: plain, part: 100, fullPart: 1500},
+	{name: "collecting", kills: "sealing", command: []string{"gc", "--incomplete"}, part: 60, fullPart: 1000},
+	{name: "killed, then run again", kills: "sealing", command: plain, part: 100, fullPart: 1000},
 }
 
 // A story is what a scenario comes to when nothing happens to it.

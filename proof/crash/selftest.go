@@ -36,7 +36,7 @@ var shams = []sham{
 	{"no sync of blobs", []edit{noFile}, "sealing"},
 	{"no sync of the file system", []edit{noFS}, "a large answer, many files"},
 	{"no sync of the run's lines", []edit{{"internal/store/run.go", "err = f.Sync()", "err = nil"}}, "sealing"},
-	{"no sync of written files", []edit{{"internal/workspace/apply.go", `err = d.do("sync", name, f.Sync)`, "err = nil"}}, "apply"},
+	{"no sync of written files", []edit{{"internal/workspace/apply.go", `err = a.d.do("sync", name, f.Sync)`, "err = nil"}}, "apply"},
 	{"no sync of the intent", []edit{noTemp}, "apply"},
 	{"no sync of restored files", []edit{{"internal/snapshot/build.go", "if err := f.Sync(); err != nil {", "if err := error(nil); err != nil {"}}, "restore"},
 	{"a restore that nobody intended", []edit{{"internal/snapshot/restoring.go", "return in, durable.WriteFile(st.Path(in.file()), append(line, '\\n'), 0o644)", "_ = line\n\treturn in, nil"}, {"internal/snapshot/restoring.go", "if err := os.Remove(st.Path(in.file())); err != nil {", "if err := error(nil); err != nil {"}}, "restore"},
