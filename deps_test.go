@@ -19,7 +19,7 @@ const module = "github.com/coo-runtime/coo/"
 // packages of the rows above its own.
 var layers = [][]string{
 	{"internal/digest", "internal/canon", "internal/durable", "internal/coding", "internal/archive", "internal/credential"},
-	{"internal/chain", "internal/store", "internal/wire"},
+	{"internal/chain", "internal/store", "internal/wire", "internal/box"},
 	{"internal/flight", "internal/workspace", "internal/mission", "internal/config"},
 	{"internal/snapshot"},
 	{"internal/freeze", "internal/sandbox"},

@@ -31,6 +31,9 @@ type initBox struct {
 	done    chan error // of cmd.Wait
 	killed  sync.Once
 	shared  error // why it has no process namespace of its own
+
+	conducted bool  // it tells what the program does: level deterministic
+	exit      *Exit // once it is told
 }
 
 // A prepareError is what went wrong inside, before the program.
@@ -237,11 +240,20 @@ func (b *initBox) kill() {
 	})
 }
 
-func (b *initBox) wait() (Exit, error) {
+// next reads the next report.
+func (b *initBox) next() (report, error) {
 	var r report
 	line, err := b.lines.ReadBytes('\n')
 	if err == nil {
 		err = json.Unmarshal(line, &r)
+	}
+	return r, err
+}
+
+func (b *initBox) wait() (Exit, error) {
+	r, err := report{Exit: b.exit}, error(nil)
+	for r.Exit == nil && r.Step == "" && err == nil {
+		r, err = b.next()
 	}
 	ended := <-b.done // and with it the output
 	switch {

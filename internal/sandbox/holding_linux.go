@@ -22,8 +22,12 @@ func (i *inside) obey(in *gob.Decoder) {
 		switch c.Do {
 		case "signal":
 			go i.forward(syscall.Signal(c.Signal))
+		case "order":
+			i.ordered <- *c.Order
 		case "kill":
-			i.killed.Store(true)
+			if !i.killed.Swap(true) {
+				close(i.stopped)
+			}
 			go i.killAll()
 		}
 	}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/coo-runtime/coo/internal/box"
 )
 
 // insideName is argv[0] of the process that begins inside a box. Nobody
@@ -31,7 +33,10 @@ func Init() {
 	// Privileges belong to a thread: the one that gives them up is the one
 	// that starts the program.
 	runtime.LockOSThread()
-	i := &inside{control: os.NewFile(controlFD, "control")}
+	i := &inside{
+		control: os.NewFile(controlFD, "control"),
+		stopped: make(chan struct{}), ordered: make(chan box.Order),
+	}
 	closeOthers(controlFD)
 	if err := i.main(); err != nil {
 		i.report(report{Step: err.step, Error: err.err.Error()})
@@ -53,6 +58,8 @@ type inside struct {
 	mu      sync.Mutex                   // guards seen
 	seen    map[syscall.Signal]time.Time // when a signal came to this process itself
 	killed  atomic.Bool
+	stopped chan struct{}  // closed when killed is set
+	ordered chan box.Order // what the coo outside orders
 }
 
 func (i *inside) main() *insideError {
@@ -70,6 +77,9 @@ func (i *inside) main() *insideError {
 	var first command
 	if err := in.Decode(&first); err != nil || first.Do != "run" {
 		return nil // the coo outside has gone, or was told to stop
+	}
+	if i.orders.Conducted {
+		return i.conduct(in)
 	}
 	if i.orders.Processes {
 		steadyPID()
@@ -139,7 +149,15 @@ func (i *inside) send(r report, fds []int) *insideError {
 	return nil
 }
 
-func (i *inside) report(r report) { i.send(r, nil) }
+// report tells the coo outside something. Only the thread of main does.
+func (i *inside) report(r report) error {
+	b, err := json.Marshal(r)
+	if err != nil {
+		panic("sandbox: internal error: " + err.Error())
+	}
+	_, err = i.control.Write(append(b, '\n'))
+	return err
+}
 
 // confine takes from this thread what the program must not have.
 func (i *inside) confine() error {

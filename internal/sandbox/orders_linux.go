@@ -1,6 +1,10 @@
 package sandbox
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"github.com/coo-runtime/coo/internal/box"
+)
 
 // orders is what the coo outside tells the one inside, before any command.
 type orders struct {
@@ -22,12 +26,18 @@ type orders struct {
 	Own       []netip.Addr // addresses of the machine
 	Allow     []Endpoint
 	Trial     bool // end after the preparation: a probe
+
+	Conducted bool     // a tracer holds the program: level deterministic
+	Seed      [32]byte // of its randomness
+	Start     int64    // of its clocks, nanoseconds since 1970
+	Trace     string   // a file for its system calls; "": none
 }
 
 // A command is what the coo outside says later.
 type command struct {
-	Do     string // run, signal, kill
+	Do     string // run, signal, kill, order
 	Signal int
+	Order  *box.Order
 }
 
 // A report is what the coo inside says, one JSON value a line. The first
@@ -38,6 +48,7 @@ type report struct {
 	Step      string // what went wrong: files, processes, network, program
 	Error     string
 	Exit      *Exit
+	Event     *box.Event // of a conducted program
 }
 
 // The listeners, in the order in which they are handed out: TCP for

@@ -42,7 +42,7 @@ type plainBox struct {
 }
 
 // startPlain prepares a program in the machine's own network.
-func startPlain(c Command) (box, error) {
+func startPlain(c Command) (holder, error) {
 	b := &plainBox{}
 	b.cmd = &exec.Cmd{Path: c.Exe, Args: c.Argv, Env: c.Env, Dir: c.Dir, Stdout: c.Stdout, Stderr: c.Stderr}
 	if f, ok := c.Stdin.(*os.File); ok {

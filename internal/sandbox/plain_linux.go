@@ -2,4 +2,4 @@ package sandbox
 
 // startPlain starts a program in the machine's own network, held by a process
 // of coo's that ends all of it.
-func startPlain(c Command) (box, error) { return startBox(c, ordersOf(c)) }
+func startPlain(c Command) (holder, error) { return startBox(c, ordersOf(c)) }

@@ -46,8 +46,9 @@ type Level string
 
 // The levels of this package, the surest first.
 const (
-	Frozen  Level = "frozen"
-	Proxied Level = "proxied"
+	Deterministic Level = "deterministic" // linux/amd64
+	Frozen        Level = "frozen"        // Linux
+	Proxied       Level = "proxied"
 )
 
 // A Finding says whether this machine can run programs at a level.
@@ -95,6 +96,10 @@ type Command struct {
 	Allow      []Endpoint // services of this machine that may be reached
 	ProxyToken string     // what the proxy asks for; "" makes one up
 
+	Seed  [32]byte // of the program's randomness; deterministic only, as the next two
+	Start int64    // of its clocks, nanoseconds since 1970
+	Trace string   // a file to write its system calls to; "": none
+
 	exe Executable
 }
 
@@ -127,7 +132,7 @@ type Process struct {
 	proxy       net.Listener
 	names       *names
 	allow       []Endpoint
-	box         box
+	box         holder
 	undo        []func() // after the end, in reverse order
 	ctx         context.Context
 	interrupts  atomic.Int32
@@ -135,8 +140,8 @@ type Process struct {
 	endOnce     sync.Once
 }
 
-// A box is a running program, however it is held.
-type box interface {
+// A holder is a running program, however that is done.
+type holder interface {
 	run() error
 	signal(os.Signal)
 	kill()
@@ -172,6 +177,8 @@ func Start(ctx context.Context, c Command) (*Process, error) {
 	p := &Process{level: c.Level, allow: c.Allow, ctx: ctx, names: newNames(), ended: make(chan struct{})}
 	c.Env = setVariable(c.Env, "PWD", c.Dir)
 	switch c.Level {
+	case Deterministic:
+		err = p.startDeterministic(c)
 	case Frozen:
 		err = p.startFrozen(c)
 	case Proxied:

@@ -1,0 +1,201 @@
+//go:build linux && amd64
+
+package box
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Config says what to run and what it is to see.
+type Config struct {
+	Argv []string
+	Exe  string // the file to execute
+	Dir  string
+	Env  []string
+
+	Seed  [32]byte // all its randomness follows from it
+	Start int64    // what its clocks begin with, nanoseconds since 1970
+
+	// Stdout and Stderr are the descriptors 1 and 2 that the program gets.
+	// What it writes there is told as Printed and does not arrive there.
+	Stdin, Stdout, Stderr int
+
+	Talk Talk
+
+	// Own says that the program gets a process namespace of its own, for
+	// which the calling thread has the privilege. Confine is then called
+	// in between, to give that up, and must do so for the thread Run is called
+	// on; Privileges are the capabilities that the program loses with it.
+	Own     bool
+	Confine func() error
+	Denied  []int // capabilities; nil and Confine set: all of them
+
+	// Trace, when not nil, gets a line for each call that stopped.
+	Trace io.Writer
+}
+
+// Talk is the coo outside, as the tracer sees it.
+type Talk interface {
+	// Tell passes on what happened.
+	Tell(Event) error
+	// Ask passes on that all threads wait, and returns what is to happen.
+	Ask(Event) (Order, error)
+}
+
+// An Exit is how a program ended.
+type Exit struct {
+	Status int    // 128 + the number of a signal
+	Signal string // such as SIGKILL
+	Left   []string
+}
+
+// ErrStopped is returned by [Run] when an order ended the program.
+var ErrStopped = errors.New("stopped by an order")
+
+// Run runs a program to its end and that of all it started. It must be called
+// on a locked thread, in a process that has no other children, and leaves that
+// thread's personality changed.
+func Run(c Config) (Exit, error) {
+	x := newTracer(c)
+	defer x.close()
+	if err := x.start(); err != nil {
+		return Exit{}, err
+	}
+	err := x.loop()
+	x.flushTrace()
+	return x.exit, err
+}
+
+// traceOptions are what the tracer wants to be told.
+const traceOptions = unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_EXITKILL | unix.PTRACE_O_TRACESECCOMP |
+	unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACEFORK | unix.PTRACE_O_TRACEVFORK | unix.PTRACE_O_TRACEVFORKDONE |
+	unix.PTRACE_O_TRACEEXEC
+
+// addrNoRandomize is ADDR_NO_RANDOMIZE, personality(2).
+const addrNoRandomize = 0x0040000
+
+// start makes the program's first process and lets it stand before its first
+// instruction.
+//
+// It is the child of another, the root, that never runs anything of its own:
+// process 1 of the program's namespace, which adopts what loses its parent.
+func (x *tracer) start() error {
+	runtime.LockOSThread()
+	if _, _, e := unix.Syscall(unix.SYS_PERSONALITY, addrNoRandomize, 0, 0); e != 0 {
+		x.broken("addresses are random: personality(2) is forbidden here (%v): Docker needs --security-opt seccomp=unconfined", e)
+	}
+	attr := &syscall.ProcAttr{
+		Dir: x.Dir, Env: []string{},
+		Files: []uintptr{uintptr(x.Stdin), uintptr(x.Stdout), uintptr(x.Stderr)},
+		Sys:   &syscall.SysProcAttr{Ptrace: true, Pdeathsig: syscall.SIGKILL},
+	}
+	if x.Own {
+		attr.Sys.Cloneflags = unix.CLONE_NEWPID
+	}
+	pid, err := syscall.ForkExec("/proc/self/exe", []string{"coo: root"}, attr)
+	if err != nil {
+		return fmt.Errorf("first process: %w", err)
+	}
+	root := &thread{tid: pid}
+	x.root = pid
+	if _, err := waitThread(pid); err != nil {
+		return err
+	}
+	if err := unix.PtraceSetOptions(pid, traceOptions); err != nil {
+		return fmt.Errorf("ptrace: %w", err)
+	}
+	if err := unix.PtraceGetRegs(pid, &root.regs); err != nil {
+		return fmt.Errorf("registers: %w", err)
+	}
+	if _, err := root.pokeCode(); err != nil {
+		return err
+	}
+	if err := x.prepareRoot(root); err != nil {
+		return err
+	}
+	if x.Confine != nil {
+		if err := x.Confine(); err != nil {
+			return err
+		}
+	}
+	if _, err := root.surely("fork", unix.SYS_CLONE, uint64(unix.SIGCHLD)); err != nil {
+		return err
+	}
+	return x.startProgram(root)
+}
+
+// prepareRoot gives the program its own view of processes, and takes from it
+// what it must not have.
+func (x *tracer) prepareRoot(root *thread) error {
+	if _, err := root.surely("memory", unix.SYS_MMAP, scratchAddr, scratchSize,
+		unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE, ^uint64(0), 0); err != nil {
+		return err
+	}
+	if x.Own {
+		if err := root.ownProc(); err != nil {
+			return err
+		}
+	}
+	if x.Confine == nil {
+		return nil
+	}
+	return root.confine(x.Denied)
+}
+
+// ownProc mounts a /proc that shows the processes of the program alone.
+func (t *thread) ownProc() error {
+	if _, err := t.surely("own mounts", unix.SYS_UNSHARE, unix.CLONE_NEWNS); err != nil {
+		return err
+	}
+	at := uint64(scratchAddr)
+	t.write(at, []byte("/proc\x00proc\x00"))
+	_, err := t.surely("/proc", unix.SYS_MOUNT, at+6, at, at+6, unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, 0)
+	return err
+}
+
+// startProgram lets the child of the root become the program.
+func (x *tracer) startProgram(root *thread) error {
+	tid := root.born
+	if _, err := waitThread(tid); err != nil {
+		return err
+	}
+	p := &process{pid: tid, mm: x.newMM(), handlers: newHandlers(), rand: x.stream("1")}
+	t := x.addThread(tid, p)
+	t.regs = root.regs
+	p.id = t.id
+	x.first = p
+	x.processes = append(x.processes, p)
+	if err := x.execFirst(t); err != nil {
+		return err
+	}
+	x.ready(t)
+	return nil
+}
+
+// close ends everything that is left.
+func (x *tracer) close() {
+	for _, p := range x.processes {
+		if p.pidfd > 0 {
+			unix.Close(p.pidfd)
+		}
+	}
+	if x.root == 0 {
+		return
+	}
+	for tid := range x.threads {
+		unix.Kill(tid, unix.SIGKILL) //nolint:errcheck // it may have ended
+	}
+	unix.Kill(x.root, unix.SIGKILL) //nolint:errcheck // as above
+	for {
+		// Everything that is left is a child of this thread's tracing.
+		if _, err := unix.Wait4(-1, nil, unix.WALL, nil); err != nil && err != unix.EINTR {
+			return
+		}
+	}
+}

@@ -1,0 +1,53 @@
+// Package box runs an unmodified Linux program so that it does the same every
+// time: level "deterministic".
+//
+// Everything that a program learns from the kernel, it learns by a system
+// call, and at each that matters the program stops and the tracer decides
+// what it learns: ptrace(2), with a seccomp filter that lets calls pass which
+// say the same each time. One thread runs at a time, from one such call to the
+// next; so which thread does what before which other follows from the calls
+// alone, and never from the machine's processors or its load. Time passes by
+// calls as well, a microsecond each, and jumps when all threads wait: a sleep
+// of an hour takes no time at all.
+//
+// # A thread
+//
+//	      clone, fork, vfork
+//	             │
+//	             ▼          slice over, sched_yield
+//	┌──────▶ runnable ◀───────────────────────────┐
+//	│            │ first of the queue             │
+//	│            ▼                                │
+//	│        running ── a call that may pass ─────┤ goes on
+//	│            │                                │
+//	│            │ a call that would wait:        │ a call that is answered
+//	│            │ futex, read, poll, sleep, wait │ by the tracer
+//	│            ▼                                │
+//	└───────── parked ──▶ what it waits for is there, its deadline has
+//	             │         passed, or a signal ends the wait
+//	             ▼
+//	           gone ◀── exit, exit_group, a signal that kills
+//
+// A parked thread stands before its call: the kernel has not seen it yet. What
+// it waits for is looked at from outside, and the call is made, or answered,
+// only when it does not wait.
+//
+// # When every thread is parked
+//
+//  1. Descriptors are looked at, in the order in which their threads parked:
+//     those that are ready go on.
+//  2. Else the coo outside is told, and may deliver something (protocol.go).
+//  3. Else time goes on to the earliest deadline, and one thread is woken.
+//  4. Else nothing can ever happen: the program is stuck, and each thread is
+//     named with what it waits for.
+//
+// # Where things are
+//
+//	box.go      the start of a program, its end       futex.go   futexes
+//	tracer.go   stops, and what becomes of them       files.go   descriptors that may block
+//	sched.go    who is next                           wait.go    children
+//	table.go    what is done at which call            signal.go  signals
+//	filter.go   which calls stop at all               clock.go   clocks and sleeps
+//	exec.go     before a program's first instruction  random.go  randomness
+//	inject.go   calls in a program's name, memory     ident.go   what machine this is
+package box

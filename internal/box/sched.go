@@ -1,0 +1,136 @@
+//go:build linux && amd64
+
+package box
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// ready puts a thread at the end of the queue.
+func (x *tracer) ready(t *thread) { x.queue = append(x.queue, t) }
+
+// park makes a thread wait.
+func (x *tracer) park(t *thread, p parked) outcome {
+	x.seq++
+	p.seq = x.seq
+	t.parked = &p
+	x.waits = append(x.waits, t)
+	if t.proc.poked {
+		x.interrupt(t.proc)
+	}
+	return waits
+}
+
+// unpark ends a thread's wait: its call is to be decided anew.
+func (x *tracer) unpark(t *thread) {
+	x.unwait(t)
+	if t.after {
+		t.repeat()
+	} else {
+		t.again = true
+	}
+	x.ready(t)
+}
+
+// finish ends a thread's wait with a result.
+func (x *tracer) finish(t *thread, ret int64) {
+	x.unwait(t)
+	t.answer(ret)
+	x.ready(t)
+}
+
+func (x *tracer) unwait(t *thread) {
+	t.parked = nil
+	x.waits = slices.DeleteFunc(x.waits, func(w *thread) bool { return w == t })
+}
+
+// forget takes a thread that is no more out of everything.
+func (x *tracer) forget(t *thread) {
+	x.unwait(t)
+	x.queue = slices.DeleteFunc(x.queue, func(q *thread) bool { return q == t })
+}
+
+// look lets those go on whose wait is over: what they wait for is there, or
+// their deadline has passed. It reports whether there were any.
+func (x *tracer) look() bool {
+	x.looked = 0
+	x.timers.fire(x)
+	woken := false
+	for _, t := range slices.Clone(x.waits) {
+		p := t.parked
+		switch {
+		case p == nil: // an earlier one's look has ended its wait
+		case p.ready != nil && p.ready():
+			x.unpark(t)
+			woken = true
+		case p.deadline >= 0 && p.deadline <= x.now:
+			t.late = true
+			x.unpark(t)
+			woken = true
+		}
+	}
+	return woken
+}
+
+// earliest returns the first deadline of all, -1 when there is none.
+func (x *tracer) earliest() int64 {
+	first := x.timers.earliest()
+	for _, t := range x.waits {
+		if d := t.parked.deadline; d >= 0 && (first < 0 || d < first) {
+			first = d
+		}
+	}
+	return first
+}
+
+// next returns the thread whose turn it is. It is nil when what was done made
+// none ready.
+func (x *tracer) next() (*thread, error) {
+	if len(x.queue) > 0 {
+		t := x.queue[0]
+		x.queue = x.queue[1:]
+		return t, nil
+	}
+	if x.look() {
+		return nil, nil
+	}
+	deadline := x.earliest()
+	if x.ended && (deadline < 0 || deadline > x.grace) {
+		x.endAll()
+		return nil, nil
+	}
+	if deadline < 0 {
+		return nil, x.stuck()
+	}
+	x.now = max(x.now, deadline)
+	x.look()
+	return nil, nil
+}
+
+// endAll kills what the program has left running.
+func (x *tracer) endAll() {
+	for _, p := range x.processes {
+		if name := commandLine(p.pid); name != "" {
+			x.exit.Left = append(x.exit.Left, name)
+		}
+	}
+	for _, p := range slices.Clone(x.processes) {
+		unix.Kill(p.pid, unix.SIGKILL) //nolint:errcheck // it may have ended with another
+		x.reap(p)
+	}
+}
+
+// stuck says why nothing can ever happen any more.
+func (x *tracer) stuck() error {
+	var b strings.Builder
+	b.WriteString("the program is stuck: every thread waits for another")
+	for _, t := range x.waits {
+		fmt.Fprintf(&b, "; thread %d of process %d: %s", t.id, t.proc.id, t.parked.why)
+	}
+	return errors.New(b.String())
+}

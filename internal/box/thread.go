@@ -1,0 +1,129 @@
+//go:build linux && amd64
+
+package box
+
+import (
+	"slices"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// A thread of the program.
+type thread struct {
+	tid  int // as the tracer knows it
+	id   int // as the program knows it
+	proc *process
+	regs unix.PtraceRegs // at its call
+	nr   uint64          // the number of that
+
+	// after is set once the kernel has made the call: the thread stands
+	// behind it, and only its result can still be changed.
+	after bool
+	dirty bool // regs are to be written before it goes on
+	sig   unix.Signal
+	again bool // the handler of its call is to be asked once more
+	late  bool // its deadline has passed
+	// interrupted: a signal ends its wait, and the kernel has to make the call.
+	interrupted bool
+	wrote       int // bytes of a long write so far
+	born        int // what an early call has forked
+	// released: the kernel has let it go on after a vfork.
+	released bool
+
+	clearTID uint64 // where the kernel writes 0 when it ends, and wakes a futex
+	parked   *parked
+	reads    int64 // clock readings without anything else in between
+	cpu      int64 // virtual nanoseconds that it has run
+}
+
+// A process of the program: threads that share memory and descriptors.
+type process struct {
+	pid      int // as the tracer knows it
+	id       int // as the program knows it
+	parent   *process
+	threads  []*thread
+	mm       *mm
+	handlers *handlers
+	pidfd    int // 0: none yet
+	leaving  bool
+	children int // born so far: names their randomness
+	timers   int // made by timer_create so far
+	cpu      int64
+	rand     *stream
+	forked   *process // made by vfork: the parent, whose memory it has
+	holds    *thread  // and the thread of it that waits for that to end
+	lookIn   bool     // descriptors can only be looked at in its own name
+	poked    bool     // it was sent a signal while one of its threads ran
+}
+
+// An mm is a memory: what futexes of a process are told apart by.
+type mm struct{ n int }
+
+// A parked thread waits for something.
+type parked struct {
+	why      string // for people
+	seq      int64  // order of parking
+	deadline int64  // -1: none
+	// ready reports whether its call would not wait now; nil when only
+	// others can end the wait.
+	ready func() bool
+	futex *futexKey
+	bits  uint32 // of a futex
+	// child is set while it waits for a child.
+	child bool
+	// restart: a handler with SA_RESTART lets it wait on.
+	restart bool
+	remain  uint64  // where what is left of a sleep is told; 0: nowhere
+	mask    *uint64 // signals that are blocked meanwhile; nil: as always
+	want    uint64  // signals that it waits for
+	fifo    *fifo   // an end of a FIFO that it opens
+}
+
+func (x *tracer) addThread(tid int, p *process) *thread {
+	t := &thread{tid: tid, proc: p, id: guestID(tid)}
+	p.threads = append(p.threads, t)
+	x.threads[tid] = t
+	return t
+}
+
+// guestID returns the number by which the program knows a thread: the last of
+// NSpid in its status, proc(5).
+func guestID(tid int) int {
+	f := statusField(tid, "NSpid")
+	n, err := strconv.Atoi(f)
+	if err != nil {
+		return tid
+	}
+	return n
+}
+
+func (p *process) drop(t *thread) {
+	if i := slices.Index(p.threads, t); i >= 0 {
+		p.threads = slices.Delete(p.threads, i, i+1)
+	}
+}
+
+// answer makes ret the result of the call that the thread stands at.
+func (t *thread) answer(ret int64) {
+	t.regs.Rax = uint64(ret)
+	if !t.after {
+		t.regs.Orig_rax = ^uint64(0)
+	}
+	t.dirty = true
+}
+
+// repeat lets the thread make its call again when it goes on.
+func (t *thread) repeat() {
+	t.regs.Rax = t.nr
+	t.regs.Rip -= uint64(len(syscallCode))
+	t.regs.Orig_rax = ^uint64(0)
+	t.dirty = true
+}
+
+func (t *thread) arg(i int) uint64 {
+	r := &t.regs
+	return [...]uint64{r.Rdi, r.Rsi, r.Rdx, r.R10, r.R8, r.R9}[i]
+}
+
+func (t *thread) intArg(i int) int { return int(int32(t.arg(i))) }

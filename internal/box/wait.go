@@ -1,0 +1,63 @@
+//go:build linux && amd64
+
+package box
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+// wait4 asks the kernel, which does not wait, and parks the thread when there
+// is no child yet that has ended.
+func wait4(x *tracer, t *thread) outcome {
+	options := t.arg(2)
+	ret, ok := x.instead(t, unix.SYS_WAIT4, t.arg(0), t.arg(1), options|unix.WNOHANG, t.arg(3))
+	if !ok {
+		return x.lost(t)
+	}
+	t.answer(ret)
+	if ret == 0 && options&unix.WNOHANG == 0 {
+		return x.park(t, parked{why: "waits for a child", deadline: -1, child: true, restart: true})
+	}
+	if ret > 0 && t.arg(3) != 0 {
+		t.write(t.arg(3), t.rusage(0))
+	}
+	return goOn
+}
+
+// waitid does the same for waitid(2), which tells by a siginfo_t.
+func waitid(x *tracer, t *thread) outcome {
+	options, info := t.arg(3), t.arg(2)
+	at := info
+	if at == 0 {
+		at = scratchAddr
+	}
+	ret, ok := x.instead(t, unix.SYS_WAITID, t.arg(0), t.arg(1), at, options|unix.WNOHANG, t.arg(4))
+	if !ok {
+		return x.lost(t)
+	}
+	t.answer(ret)
+	pid, _ := t.word32(at + 16) // si_pid
+	if ret == 0 && pid == 0 && options&unix.WNOHANG == 0 {
+		return x.park(t, parked{why: "waits for a child", deadline: -1, child: true, restart: true})
+	}
+	if ret == 0 && pid != 0 {
+		t.write(at+32, make([]byte, 16)) // times
+		if t.arg(4) != 0 {
+			t.write(t.arg(4), t.rusage(0))
+		}
+	}
+	return goOn
+}
+
+// childEnded tells a process's threads that a child has ended.
+func (x *tracer) childEnded(p *process) {
+	for i := 0; i < len(x.waits); {
+		t := x.waits[i]
+		if t.proc == p && t.parked.child {
+			x.unpark(t)
+			continue
+		}
+		i++
+	}
+	x.interrupt(p)
+}

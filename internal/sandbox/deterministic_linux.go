@@ -1,0 +1,12 @@
+//go:build linux && !amd64
+
+package sandbox
+
+import (
+	"encoding/gob"
+	"errors"
+)
+
+func (i *inside) conduct(*gob.Decoder) *insideError {
+	return &insideError{"program", errors.New("the level deterministic is for amd64 only")}
+}

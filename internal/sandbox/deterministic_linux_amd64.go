@@ -1,0 +1,165 @@
+package sandbox
+
+import (
+	"encoding/gob"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/coo-runtime/coo/internal/box"
+)
+
+// A Guest is a program at level deterministic, as whoever conducts it sees
+// it: what it does comes from Next, and it stands still after a box.Quiet
+// until Obey.
+type Guest struct{ b *initBox }
+
+// Guest returns the program's other side; nil at other levels.
+func (p *Process) Guest() *Guest {
+	b, ok := p.box.(*initBox)
+	if !ok || !b.conducted {
+		return nil
+	}
+	return &Guest{b}
+}
+
+// Next returns what the program did next. The last is box.Ended.
+func (g *Guest) Next() (box.Event, error) {
+	r, err := g.b.next()
+	switch {
+	case err != nil:
+		return box.Event{}, fmt.Errorf("the box ended before the program: %w", err)
+	case r.Event != nil:
+		return *r.Event, nil
+	case r.Exit != nil:
+		g.b.exit = r.Exit
+		return box.Event{Kind: box.Ended, Status: r.Exit.Status, Signal: r.Exit.Signal}, nil
+	}
+	return box.Event{}, errors.New(r.Error)
+}
+
+// Obey gives the order that answers a box.Quiet.
+func (g *Guest) Obey(o box.Order) error { return g.b.say(command{Do: "order", Order: &o}) }
+
+// startDeterministic starts a box like that of level frozen, in which a tracer
+// holds the program.
+func (p *Process) startDeterministic(c Command) error {
+	c.Env = removeVariables(c.Env, proxyVariables...)
+	if len(c.CA) > 0 {
+		if err := p.trustInside(&c); err != nil {
+			return err
+		}
+	}
+	stdin, err := stdinFile(c.Stdin)
+	if err != nil {
+		return err
+	}
+	defer stdin.Close()
+	c.Stdin = stdin
+	b, err := startBest(c, false)
+	if err != nil {
+		return err
+	}
+	b.conducted = true
+	p.box = b
+	p.undo = append(p.undo, func() { b.control.Close() })
+	return p.serveNames(b.files)
+}
+
+// stdinFile returns what the program reads as a file: how much a read of a
+// pipe returns depends on who was faster.
+func stdinFile(r io.Reader) (*os.File, error) {
+	if f, ok := r.(*os.File); ok {
+		fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			return nil, fmt.Errorf("stdin: %w", err)
+		}
+		return os.NewFile(uintptr(fd), "stdin"), nil
+	}
+	if r == nil {
+		return os.Open(os.DevNull)
+	}
+	fd, err := unix.MemfdCreate("stdin", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("stdin: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), "stdin")
+	_, err = io.Copy(f, r)
+	if err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("stdin: %w", err)
+	}
+	return f, nil
+}
+
+// conduct runs the program under the tracer, on this thread.
+func (i *inside) conduct(in *gob.Decoder) *insideError {
+	o := &i.orders
+	outs := make([]int, 2)
+	for k := range outs {
+		// Nothing arrives here: what the program writes is told as it writes it.
+		r, w, err := os.Pipe()
+		if err != nil {
+			return &insideError{"program", err}
+		}
+		defer r.Close()
+		outs[k] = int(w.Fd())
+	}
+	c := box.Config{
+		Argv: o.Argv, Exe: o.Exe.Run, Dir: o.Dir, Env: o.Env, Seed: o.Seed, Start: o.Start,
+		Stdin: 0, Stdout: outs[0], Stderr: outs[1],
+		Own: o.Processes, Confine: i.confine,
+	}
+	if o.Root {
+		c.Denied = denied
+	}
+	if o.Trace != "" {
+		f, err := os.Create(o.Trace)
+		if err != nil {
+			return &insideError{"program", err}
+		}
+		defer f.Close()
+		c.Trace = f
+	}
+	c.Talk = insideTalk{i}
+	go i.obey(in)
+	end, err := box.Run(c)
+	if err != nil {
+		return &insideError{"program", explainRun(o.Exe.Run, err)}
+	}
+	exit := Exit{Status: end.Status, Signal: end.Signal, Left: end.Left}
+	if err := i.report(report{Exit: &exit}); err != nil {
+		return &insideError{"control", err}
+	}
+	return nil
+}
+
+func explainRun(exe string, err error) error {
+	if e, ok := errors.AsType[*box.ExecError](err); ok {
+		return explainExec(exe, e.Err)
+	}
+	return err
+}
+
+// An insideTalk is the coo outside for the tracer.
+type insideTalk struct{ i *inside }
+
+func (t insideTalk) Tell(e box.Event) error { return t.i.report(report{Event: &e}) }
+
+func (t insideTalk) Ask(e box.Event) (box.Order, error) {
+	if err := t.Tell(e); err != nil {
+		return box.Order{}, err
+	}
+	select {
+	case o := <-t.i.ordered:
+		return o, nil
+	case <-t.i.stopped:
+		return box.Order{Kind: box.Stop}, nil
+	}
+}
