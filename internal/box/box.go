@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"runtime"
 	"syscall"
 
@@ -35,6 +36,15 @@ type Config struct {
 	Own     bool
 	Confine func() error
 	Denied  []int // capabilities; nil and Confine set: all of them
+
+	// Outside says whether a connection leads out; nil: none does. Host is the
+	// name an address was given to. Names are sockets at which lookups of names
+	// arrive, which Answer answers.
+	Outside func(netip.AddrPort) bool
+	Host    func(netip.Addr) string
+	Names   []int
+	Answer  func(query []byte) []byte
+	Own4    netip.Addr // the program's own address, beside loopback
 
 	// Trace, when not nil, gets a line for each call that stopped.
 	Trace io.Writer

@@ -263,7 +263,13 @@ func writes(x *tracer, t *thread) outcome {
 		}
 		t.answer(int64(len(b)))
 		return goOn
-	case pipeFD, socketFD, otherFD:
+	case socketFD:
+		if c := x.lookUp(f); c != nil {
+			return x.send(t, c)
+		}
+		x.inet = true
+		return x.writeSome(t, f)
+	case pipeFD, otherFD:
 		return x.writeSome(t, f)
 	}
 	return goOn
@@ -383,6 +389,10 @@ func sendsData(x *tracer, t *thread) outcome {
 	if f.kind != socketFD {
 		return goOn
 	}
+	if c := x.lookUp(f); c != nil && t.nr != unix.SYS_SENDMMSG {
+		return x.send(t, c)
+	}
+	x.inet = true
 	flags := t.arg(3)
 	if t.nr == unix.SYS_SENDMSG {
 		flags = t.arg(2)

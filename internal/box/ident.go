@@ -8,9 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The machine that every program sees: one processor, some memory, a name.
+// HostName is the name of the machine that every program sees; it has one
+// processor and this much memory.
 const (
-	hostName   = "coo"
+	HostName   = "coo"
 	memory     = 8 << 30
 	kernelName = "6.1.0"
 )
@@ -18,7 +19,7 @@ const (
 func uname(_ *tracer, t *thread) outcome {
 	const field = 65
 	b := make([]byte, 6*field)
-	for i, s := range []string{"Linux", hostName, kernelName, "#1 SMP coo", "x86_64", "(none)"} {
+	for i, s := range []string{"Linux", HostName, kernelName, "#1 SMP coo", "x86_64", "(none)"} {
 		copy(b[i*field:(i+1)*field-1], s)
 	}
 	return t.written(t.write(t.arg(0), b))

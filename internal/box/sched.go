@@ -60,6 +60,8 @@ func (x *tracer) forget(t *thread) {
 func (x *tracer) look() bool {
 	x.looked = 0
 	x.timers.fire(x)
+	x.answerNames()
+	x.fillAll()
 	woken := false
 	for _, t := range slices.Clone(x.waits) {
 		p := t.parked
@@ -96,13 +98,21 @@ func (x *tracer) next() (*thread, error) {
 		x.queue = x.queue[1:]
 		return t, nil
 	}
+	if x.inet {
+		x.inet = false
+		settled()
+	}
 	if x.look() {
 		return nil, nil
 	}
+	x.tellConns()
 	deadline := x.earliest()
 	if x.ended && (deadline < 0 || deadline > x.grace) {
 		x.endAll()
 		return nil, nil
+	}
+	if len(x.conns) > 0 {
+		return nil, x.ask(deadline)
 	}
 	if deadline < 0 {
 		return nil, x.stuck()

@@ -102,6 +102,12 @@ var calls = []call{
 
 	{unix.SYS_SOCKET, "socket", "passed for Unix, IPv4, IPv6 and netlink", sockets},
 
+	{unix.SYS_CONNECT, "connect", "outwards: a connection to coo, else passed", connects},
+	{unix.SYS_SETSOCKOPT, "setsockopt", "of a connection to coo: TCP's are ignored", setsockopt},
+	{unix.SYS_GETSOCKOPT, "getsockopt", "of a connection to coo: TCP's are answered", getsockopt},
+	{unix.SYS_GETSOCKNAME, "getsockname", "of a connection to coo: answered", sockname},
+	{unix.SYS_GETPEERNAME, "getpeername", "of a connection to coo: answered", sockname},
+
 	{unix.SYS_POLL, "poll", "answered, or waits in virtual time", polls},
 	{unix.SYS_PPOLL, "ppoll", "answered, or waits in virtual time", polls},
 	{unix.SYS_SELECT, "select", "passed when something is ready", selects},

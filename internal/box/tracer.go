@@ -33,12 +33,16 @@ type tracer struct {
 	grace   int64
 	outputs map[[2]uint64]int // pipes, by device and inode: 1 is stdout, 2 stderr
 
+	conns     map[uint64]*conn // to the outside, by inode
+	connected int64            // so far
+	inet      bool             // something was sent inside since all was last quiet
+
 	talk  error // why the coo outside cannot be told anything more
 	trace *bufio.Writer
 }
 
 func newTracer(c Config) *tracer {
-	x := &tracer{Config: c, threads: map[int]*thread{}, newborn: map[int]bool{}}
+	x := &tracer{Config: c, threads: map[int]*thread{}, newborn: map[int]bool{}, conns: map[uint64]*conn{}}
 	if c.Trace != nil {
 		x.trace = bufio.NewWriterSize(c.Trace, 64<<10)
 	}

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -66,7 +68,10 @@ func (p *Process) startDeterministic(c Command) error {
 	b.conducted = true
 	p.box = b
 	p.undo = append(p.undo, func() { b.control.Close() })
-	return p.serveNames(b.files)
+	for _, f := range b.files {
+		f.Close() // the tracer answers lookups, and takes connections
+	}
+	return nil
 }
 
 // stdinFile returns what the program reads as a file: how much a read of a
@@ -116,6 +121,7 @@ func (i *inside) conduct(in *gob.Decoder) *insideError {
 		Stdin: 0, Stdout: outs[0], Stderr: outs[1],
 		Own: o.Processes, Confine: i.confine,
 	}
+	i.outward(&c)
 	if o.Root {
 		c.Denied = denied
 	}
@@ -138,6 +144,26 @@ func (i *inside) conduct(in *gob.Decoder) *insideError {
 		return &insideError{"control", err}
 	}
 	return nil
+}
+
+// outward tells the tracer what leads out of the box: everything but its own
+// addresses, and of those the allowed services.
+func (i *inside) outward(c *box.Config) {
+	o, names := &i.orders, newNames()
+	r := newResolver(names)
+	r.own = append(r.own, box.HostName)
+	for k, f := range i.listeners {
+		if k%listenersPerFamily == 2 {
+			c.Names = append(c.Names, int(f.Fd()))
+		}
+	}
+	c.Answer, c.Host, c.Own4 = r.answer, names.name, ownAddr
+	c.Outside = func(a netip.AddrPort) bool {
+		if allows(o.Allow, Target{Addr: a.Addr(), Port: int(a.Port()), Host: names.name(a.Addr())}) {
+			return true
+		}
+		return !a.Addr().IsLoopback() && !a.Addr().IsUnspecified() && a.Addr() != ownAddr && !slices.Contains(o.Own, a.Addr())
+	}
 }
 
 func explainRun(exe string, err error) error {

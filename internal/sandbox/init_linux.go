@@ -52,14 +52,15 @@ type insideError struct {
 
 // An inside is the first process of a box.
 type inside struct {
-	control *os.File
-	orders  orders
-	child   atomic.Int64
-	mu      sync.Mutex                   // guards seen
-	seen    map[syscall.Signal]time.Time // when a signal came to this process itself
-	killed  atomic.Bool
-	stopped chan struct{}  // closed when killed is set
-	ordered chan box.Order // what the coo outside orders
+	control   *os.File
+	orders    orders
+	child     atomic.Int64
+	mu        sync.Mutex                   // guards seen
+	seen      map[syscall.Signal]time.Time // when a signal came to this process itself
+	killed    atomic.Bool
+	listeners []*os.File     // of the box's network, for the tracer
+	stopped   chan struct{}  // closed when killed is set
+	ordered   chan box.Order // what the coo outside orders
 }
 
 func (i *inside) main() *insideError {
@@ -112,8 +113,11 @@ func (i *inside) prepare() *insideError {
 		}
 		for _, f := range files {
 			fds = append(fds, int(f.Fd()))
-			defer f.Close()
+			if !i.orders.Conducted {
+				defer f.Close()
+			}
 		}
+		i.listeners = files
 	}
 	if !i.orders.Processes {
 		// What loses its parent becomes a child of this process.
