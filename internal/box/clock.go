@@ -231,6 +231,6 @@ func (x *tracer) sleep(t *thread, addr, clock uint64, absolute bool) outcome {
 
 func schedYield(x *tracer, t *thread) outcome {
 	t.answer(0)
-	x.turns = slice
+	x.yields = true
 	return goOn
 }

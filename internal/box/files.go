@@ -140,6 +140,7 @@ func (x *tracer) inputReady(t *thread, n int) outcome {
 }
 
 func (x *tracer) whenReady(t *thread, n int, events int16, what string) outcome {
+	x.yields = true
 	if t.late {
 		t.answer(-int64(unix.EAGAIN))
 		return goOn
@@ -282,6 +283,7 @@ const atomic = 4096
 // writeSome lets a write happen that does not wait, parks one that would, and
 // writes what is longer than a pipe takes piece by piece.
 func (x *tracer) writeSome(t *thread, f fd) outcome {
+	x.yields = true
 	total := uint64(0)
 	for _, v := range t.buffers() {
 		total += v.n

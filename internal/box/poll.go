@@ -48,6 +48,7 @@ const mostPolled = 1 << 16
 
 // polls is the handler of poll(2) and ppoll(2).
 func polls(x *tracer, t *thread) outcome {
+	x.yields = true
 	n := t.arg(1)
 	if n > mostPolled {
 		return goOn // the kernel refuses it
@@ -142,6 +143,7 @@ func (x *tracer) withoutWaiting(t *thread, arg int, pointer bool) outcome {
 
 // selects is the handler of select(2) and pselect6(2).
 func selects(x *tracer, t *thread) outcome {
+	x.yields = true
 	n := t.intArg(0)
 	if n < 0 || n > mostPolled {
 		return goOn
@@ -205,6 +207,7 @@ func (t *thread) selected(n int) pollSet {
 
 // epolls is the handler of epoll_wait(2) and its like.
 func epolls(x *tracer, t *thread) outcome {
+	x.yields = true
 	wait, pointer := int64(int32(t.arg(3)))*1e6, false
 	var mask *uint64
 	switch t.nr {

@@ -25,6 +25,8 @@ type tracer struct {
 	queue  []*thread
 	waits  []*thread // parked, in the order of seq
 	turns  int       // stops since others were last given a chance
+	yields bool      // the running thread has made a call that might have waited
+	chance *stream   // varies slices
 	looked int       // stops since descriptors were last looked at
 	timers timers
 
@@ -43,6 +45,7 @@ type tracer struct {
 
 func newTracer(c Config) *tracer {
 	x := &tracer{Config: c, threads: map[int]*thread{}, newborn: map[int]bool{}, conns: map[uint64]*conn{}}
+	x.chance = x.stream("slices")
 	if c.Trace != nil {
 		x.trace = bufio.NewWriterSize(c.Trace, 64<<10)
 	}
@@ -79,9 +82,14 @@ const (
 // perCall is what a call that stops takes, in virtual nanoseconds.
 const perCall = 1000
 
-// slice is how many calls that stop a thread makes before others that could
-// run get their turn.
+// slice is how many calls that stop a thread makes, about, before others that
+// could run get their turn.
 const slice = 64
+
+// slice draws how many it is this time. A loop whose calls had a common
+// measure with it would always be left at the same place, and hold the same
+// lock there.
+func (x *tracer) slice() int { return slice/2 + int(x.chance.c.Uint64()%slice) }
 
 // loop runs the threads until none is left.
 func (x *tracer) loop() error {
@@ -93,13 +101,16 @@ func (x *tracer) loop() error {
 		if t == nil {
 			continue
 		}
-		x.turns = 0
+		x.turns, x.yields = 0, false
+		limit := x.slice()
 		for x.step(t) == goOn {
-			if x.turns < slice {
+			if x.turns >= limit {
+				x.turns = 0
+				x.look()
+			} else if !x.yields {
 				continue
 			}
-			x.turns = 0
-			x.look()
+			x.yields = false
 			if len(x.queue) > 0 {
 				x.ready(t)
 				break

@@ -10,6 +10,7 @@ import (
 // is no child yet that has ended.
 func wait4(x *tracer, t *thread) outcome {
 	options := t.arg(2)
+	x.yields = true
 	ret, ok := x.instead(t, unix.SYS_WAIT4, t.arg(0), t.arg(1), options|unix.WNOHANG, t.arg(3))
 	if !ok {
 		return x.lost(t)
@@ -31,6 +32,7 @@ func waitid(x *tracer, t *thread) outcome {
 	if at == 0 {
 		at = scratchAddr
 	}
+	x.yields = true
 	ret, ok := x.instead(t, unix.SYS_WAITID, t.arg(0), t.arg(1), at, options|unix.WNOHANG, t.arg(4))
 	if !ok {
 		return x.lost(t)
