@@ -3,7 +3,6 @@
 package box
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -64,9 +63,6 @@ type Exit struct {
 	Signal string // such as SIGKILL
 	Left   []string
 }
-
-// ErrStopped is returned by [Run] when an order ended the program.
-var ErrStopped = errors.New("stopped by an order")
 
 // Run runs a program to its end and that of all it started. It must be called
 // on a locked thread, in a process that has no other children, and leaves that

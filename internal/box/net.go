@@ -356,28 +356,6 @@ func (x *tracer) fillAll() {
 	}
 }
 
-// ask tells the outside that everything waits, and does what it orders.
-func (x *tracer) ask(deadline int64) error {
-	if x.talk != nil {
-		return x.talk
-	}
-	o, err := x.Talk.Ask(Event{Kind: Quiet, At: x.now, Deadline: deadline})
-	if err != nil {
-		return err
-	}
-	switch o.Kind {
-	case Deliver:
-		x.now = max(x.now, o.At)
-		x.deliver(o)
-	case Wake:
-		x.now = max(x.now, deadline)
-	default:
-		return ErrStopped
-	}
-	x.look()
-	return nil
-}
-
 // answerNames answers the lookups that have come.
 func (x *tracer) answerNames() {
 	buf := make([]byte, 4096)

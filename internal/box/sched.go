@@ -3,7 +3,6 @@
 package box
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -111,15 +110,35 @@ func (x *tracer) next() (*thread, error) {
 		x.endAll()
 		return nil, nil
 	}
-	if len(x.conns) > 0 {
-		return nil, x.ask(deadline)
+	return nil, x.ask(deadline)
+}
+
+// ask tells the outside that everything waits, and does what it orders.
+func (x *tracer) ask(deadline int64) error {
+	if x.talk != nil {
+		return x.talk
 	}
-	if deadline < 0 {
-		return nil, x.stuck()
+	o, err := x.Talk.Ask(Event{Kind: Quiet, At: x.now, Deadline: deadline})
+	if err != nil {
+		return err
 	}
-	x.now = max(x.now, deadline)
+	switch o.Kind {
+	case Deliver:
+		x.now = max(x.now, o.At)
+		x.deliver(o)
+	case Wake:
+		x.now = max(x.now, deadline)
+	case Stop:
+		if deadline < 0 && len(x.conns) == 0 {
+			x.tell(Event{Kind: Noted, Text: x.stuck()})
+		}
+		x.endAll()
+		return nil
+	default:
+		return fmt.Errorf("order %q: not one", o.Kind)
+	}
 	x.look()
-	return nil, nil
+	return nil
 }
 
 // endAll kills what the program has left running.
@@ -136,11 +155,11 @@ func (x *tracer) endAll() {
 }
 
 // stuck says why nothing can ever happen any more.
-func (x *tracer) stuck() error {
+func (x *tracer) stuck() string {
 	var b strings.Builder
 	b.WriteString("the program is stuck: every thread waits for another")
 	for _, t := range x.waits {
 		fmt.Fprintf(&b, "; thread %d of process %d: %s", t.id, t.proc.id, t.parked.why)
 	}
-	return errors.New(b.String())
+	return b.String()
 }
