@@ -74,6 +74,9 @@ func Run(c Config) (Exit, error) {
 		return Exit{}, err
 	}
 	err := x.loop()
+	if err == nil {
+		x.tellManifest()
+	}
 	x.flushTrace()
 	return x.exit, err
 }

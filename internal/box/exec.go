@@ -127,6 +127,7 @@ func (x *tracer) firstInstruction(t *thread) error {
 		return err
 	}
 	t.dirty = true
+	x.manifest.executed(t)
 	return x.auxiliary(t)
 }
 

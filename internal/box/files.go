@@ -463,11 +463,12 @@ func opens(x *tracer, t *thread) outcome {
 	if t.nr == unix.SYS_OPENAT {
 		at, pathArg, flags = t.intArg(0), 1, t.arg(2)
 	}
-	if flags&(unix.O_NONBLOCK|unix.O_PATH|unix.O_DIRECTORY) != 0 || flags&unix.O_ACCMODE == unix.O_RDWR {
+	path, ok := t.text(t.arg(pathArg), 4096)
+	if !ok || flags&(unix.O_PATH|unix.O_DIRECTORY) != 0 {
 		return goOn
 	}
-	path, ok := t.text(t.arg(pathArg), 4096)
-	if !ok {
+	x.manifest.opened(t, at, path, flags)
+	if flags&unix.O_NONBLOCK != 0 || flags&unix.O_ACCMODE == unix.O_RDWR {
 		return goOn
 	}
 	var st unix.Stat_t

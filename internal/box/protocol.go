@@ -40,6 +40,11 @@ const (
 	Noted EventKind = "noted"
 	// Broken: Text says why this run is not certain to be the same each time.
 	Broken EventKind = "broken"
+	// Used, Changed: Files are regular files that it has read, executed or
+	// mapped, and opened to write; told at the end, sorted. What lies in /proc,
+	// /sys, /dev and /tmp is left out.
+	Used    EventKind = "used"
+	Changed EventKind = "changed"
 	// Ended: the program and all it started have ended. It is the last event.
 	Ended EventKind = "ended"
 )
@@ -57,6 +62,7 @@ type Event struct {
 	Data     []byte
 	Deadline int64
 	Text     string
+	Files    []string // absolute paths
 	Status   int    // Ended: the exit status; 128 + number for a signal
 	Signal   string // Ended: such as SIGKILL
 }

@@ -39,6 +39,8 @@ type tracer struct {
 	connected int64            // so far
 	inet      bool             // something was sent inside since all was last quiet
 
+	manifest manifest
+
 	talk  error // why the coo outside cannot be told anything more
 	trace *bufio.Writer
 }

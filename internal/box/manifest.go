@@ -1,0 +1,85 @@
+//go:build linux && amd64
+
+package box
+
+import (
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// A manifest is which files a program has read, executed or mapped: what its
+// run depends on besides its workspace and its calls.
+type manifest struct {
+	read    map[string]bool
+	changed map[string]bool // opened to be written
+}
+
+// transient are places whose files are nobody's installation.
+var transient = []string{"/proc/", "/sys/", "/dev/", "/tmp/"}
+
+// opened notes a file that the program opens.
+func (m *manifest) opened(t *thread, at int, name string, flags uint64) {
+	if !strings.HasPrefix(name, "/") {
+		link := "/cwd"
+		if at != unix.AT_FDCWD {
+			link = "/fd/" + strconv.Itoa(at)
+		}
+		dir, err := os.Readlink("/proc/" + strconv.Itoa(t.tid) + link)
+		if err != nil {
+			return
+		}
+		name = dir + "/" + name
+	}
+	to := &m.read
+	if flags&unix.O_ACCMODE != unix.O_RDONLY {
+		to = &m.changed
+	}
+	m.add(to, name)
+}
+
+func (m *manifest) add(to *map[string]bool, name string) {
+	name = path.Clean(name)
+	if (*to)[name] || slices.ContainsFunc(transient, func(p string) bool { return strings.HasPrefix(name, p) }) {
+		return
+	}
+	if *to == nil {
+		*to = map[string]bool{}
+	}
+	(*to)[name] = true
+}
+
+// executed notes what the kernel has mapped for a program before its first
+// instruction: its file, and the loader's.
+func (m *manifest) executed(t *thread) {
+	for _, r := range mappings(t.tid) {
+		if strings.HasPrefix(r.path, "/") {
+			m.add(&m.read, r.path)
+		}
+	}
+}
+
+// mostFiles is how many paths one event has.
+const mostFiles = 1000
+
+// tellManifest tells which files were used; those that are there, and are
+// regular files.
+func (x *tracer) tellManifest() {
+	for kind, set := range map[EventKind]map[string]bool{Used: x.manifest.read, Changed: x.manifest.changed} {
+		var names []string
+		for name := range set {
+			var st unix.Stat_t
+			if unix.Stat(name, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {
+				names = append(names, name)
+			}
+		}
+		slices.Sort(names)
+		for part := range slices.Chunk(names, mostFiles) {
+			x.tell(Event{Kind: kind, Files: part})
+		}
+	}
+}
