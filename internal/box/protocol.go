@@ -63,8 +63,8 @@ type Event struct {
 	Deadline int64
 	Text     string
 	Files    []string // absolute paths
-	Status   int    // Ended: the exit status; 128 + number for a signal
-	Signal   string // Ended: such as SIGKILL
+	Status   int      // Ended: the exit status; 128 + number for a signal
+	Signal   string   // Ended: such as SIGKILL
 }
 
 // An OrderKind says what an [Order] wants.
