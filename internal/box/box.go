@@ -19,6 +19,10 @@ type Config struct {
 	Dir  string
 	Env  []string
 
+	// Workspace is the directory whose files have no times of their own, as
+	// they are restored without; "" is none.
+	Workspace string
+
 	Seed  [32]byte // all its randomness follows from it
 	Start int64    // what its clocks begin with, nanoseconds since 1970
 

@@ -272,6 +272,10 @@ func writes(x *tracer, t *thread) outcome {
 		return x.writeSome(t, f)
 	case pipeFD, otherFD:
 		return x.writeSome(t, f)
+	case plainFD:
+		if f.st.Mode&unix.S_IFMT == unix.S_IFREG {
+			x.touch(keyOf(&f.st))
+		}
 	}
 	return goOn
 }
@@ -416,6 +420,7 @@ func splices(fds ...int) handler {
 				return goOn
 			}
 		}
+		x.wroteTo(t, t.intArg(fds[len(fds)-1]))
 		return goOn
 	}
 }
@@ -454,28 +459,6 @@ func locks(x *tracer, t *thread) outcome {
 func (x *tracer) changed() func() bool {
 	then := x.now
 	return func() bool { return x.now > then }
-}
-
-// opens is the handler of open(2) and its like. Opening a FIFO waits for its
-// other end.
-func opens(x *tracer, t *thread) outcome {
-	at, pathArg, flags := unix.AT_FDCWD, 0, t.arg(1)
-	if t.nr == unix.SYS_OPENAT {
-		at, pathArg, flags = t.intArg(0), 1, t.arg(2)
-	}
-	path, ok := t.text(t.arg(pathArg), 4096)
-	if !ok || flags&(unix.O_PATH|unix.O_DIRECTORY) != 0 {
-		return goOn
-	}
-	x.manifest.opened(t, at, path, flags)
-	if flags&unix.O_NONBLOCK != 0 || flags&unix.O_ACCMODE == unix.O_RDWR {
-		return goOn
-	}
-	var st unix.Stat_t
-	if unix.Stat(t.resolve(at, path), &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFIFO {
-		return goOn
-	}
-	return x.openFIFO(t, st, flags)
 }
 
 // resolve returns a path of the program's as the tracer reaches it.

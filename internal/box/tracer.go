@@ -38,6 +38,7 @@ type tracer struct {
 	conns     map[uint64]*conn // to the outside, by inode
 	connected int64            // so far
 	inet      bool             // something was sent inside since all was last quiet
+	files     files
 
 	manifest manifest
 
@@ -46,7 +47,9 @@ type tracer struct {
 }
 
 func newTracer(c Config) *tracer {
-	x := &tracer{Config: c, threads: map[int]*thread{}, newborn: map[int]bool{}, conns: map[uint64]*conn{}}
+	x := &tracer{
+		Config: c, threads: map[int]*thread{}, newborn: map[int]bool{}, conns: map[uint64]*conn{}, files: newFiles(),
+	}
 	x.chance = x.stream("slices")
 	if c.Trace != nil {
 		x.trace = bufio.NewWriterSize(c.Trace, 64<<10)
@@ -303,6 +306,9 @@ func (x *tracer) gaveBirth(t *thread, cause int) outcome {
 		flags = unix.CLONE_VM | unix.CLONE_VFORK
 	}
 	p := t.proc
+	if flags&(unix.CLONE_NEWNS|unix.CLONE_NEWUSER) != 0 {
+		moves(x, t)
+	}
 	if flags&unix.CLONE_THREAD == 0 {
 		p = x.child(t, flags)
 		p.pid = tid

@@ -117,7 +117,7 @@ func (i *inside) conduct(in *gob.Decoder) *insideError {
 		outs[k] = int(w.Fd())
 	}
 	c := box.Config{
-		Argv: o.Argv, Exe: o.Exe.Run, Dir: o.Dir, Env: o.Env, Seed: o.Seed, Start: o.Start,
+		Argv: o.Argv, Exe: o.Exe.Run, Dir: o.Dir, Env: o.Env, Workspace: o.Workspace, Seed: o.Seed, Start: o.Start,
 		Stdin: 0, Stdout: outs[0], Stderr: outs[1],
 		Own: o.Processes, Confine: i.confine,
 	}
