@@ -32,6 +32,9 @@ type Config struct {
 
 	Talk Talk
 
+	// Strict ends the run at the first thing that is told as Broken.
+	Strict bool
+
 	// Own says that the program gets a process namespace of its own, for
 	// which the calling thread has the privilege. Confine is then called
 	// in between, to give that up, and must do so for the thread Run is called
@@ -161,14 +164,24 @@ func (x *tracer) prepareRoot(root *thread) error {
 	return root.confine(x.Denied)
 }
 
-// ownProc mounts a /proc that shows the processes of the program alone.
+// ownProc mounts a /proc that shows the processes of the program alone, and
+// gives it its own memory, messages and semaphores to share.
 func (t *thread) ownProc() error {
+	if _, err := t.surely("own messages and semaphores", unix.SYS_UNSHARE, unix.CLONE_NEWIPC); err != nil {
+		return err
+	}
 	if _, err := t.surely("own mounts", unix.SYS_UNSHARE, unix.CLONE_NEWNS); err != nil {
 		return err
 	}
 	at := uint64(scratchAddr)
 	t.write(at, []byte("/proc\x00proc\x00"))
-	_, err := t.surely("/proc", unix.SYS_MOUNT, at+6, at, at+6, unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, 0)
+	if _, err := t.surely("/proc", unix.SYS_MOUNT, at+6, at, at+6, unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, 0); err != nil {
+		return err
+	}
+	// Shared memory by name is the program's own, too. Where there is no such
+	// directory, there is none of that.
+	t.write(at, []byte("/dev/shm\x00tmpfs\x00mode=1777\x00"))
+	_, err := t.early(unix.SYS_MOUNT, at+9, at, at+9, unix.MS_NOSUID|unix.MS_NODEV, at+15)
 	return err
 }
 
@@ -193,6 +206,9 @@ func (x *tracer) startProgram(root *thread) error {
 
 // close ends everything that is left.
 func (x *tracer) close() {
+	if x.letters != 0 {
+		unix.Close(x.letters)
+	}
 	for _, p := range x.processes {
 		if p.pidfd > 0 {
 			unix.Close(p.pidfd)

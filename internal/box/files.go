@@ -94,12 +94,24 @@ func (x *tracer) take(t *thread, n int) (int, error) {
 		}
 		p.pidfd = fd
 	}
-	return unix.PidfdGetfd(p.pidfd, n, 0)
+	if !x.sendsOwn {
+		own, err := unix.PidfdGetfd(p.pidfd, n, 0)
+		if err != unix.EPERM && err != unix.ENOSYS {
+			return own, err
+		}
+		x.sendsOwn = err == unix.ENOSYS || !p.mm.hidden
+	}
+	return x.takeSent(t, n)
 }
 
 // polled returns which of some events a descriptor has: poll(2), which does
 // not wait here.
 func (x *tracer) polled(t *thread, n int, events int16) int16 {
+	if t.proc.lookIn {
+		set := pollSet{{Fd: int32(n), Events: events}}
+		x.ownPoll(t, set)
+		return set[0].Revents
+	}
 	own, err := x.take(t, n)
 	if err != nil {
 		return unix.POLLNVAL
@@ -114,12 +126,7 @@ func (x *tracer) polled(t *thread, n int, events int16) int16 {
 
 // nonblocking reports whether a descriptor's file never lets a call wait.
 func (x *tracer) nonblocking(t *thread, n int) bool {
-	own, err := x.take(t, n)
-	if err != nil {
-		return true
-	}
-	defer unix.Close(own)
-	flags, err := unix.FcntlInt(uintptr(own), unix.F_GETFL, 0)
+	flags, err := strconv.ParseUint(fdinfoField(t.tid, n, "flags"), 8, 64)
 	return err != nil || flags&unix.O_NONBLOCK != 0
 }
 
@@ -455,10 +462,11 @@ func locks(x *tracer, t *thread) outcome {
 	})
 }
 
-// changed returns what reports whether anything has run since it was made.
+// changed returns what reports whether anything has been done since it was
+// made: a call that only tries again, and waits again, has done nothing.
 func (x *tracer) changed() func() bool {
-	then := x.now
-	return func() bool { return x.now > then }
+	then := x.progress
+	return func() bool { return x.progress > then }
 }
 
 // resolve returns a path of the program's as the tracer reaches it.

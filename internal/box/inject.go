@@ -38,6 +38,10 @@ func (t *thread) readInto(addr uint64, b []byte) int {
 	local := []unix.Iovec{{Base: &b[0], Len: uint64(len(b))}}
 	remote := []unix.RemoteIovec{{Base: uintptr(addr), Len: len(b)}}
 	n, err := unix.ProcessVMReadv(t.tid, local, remote, 0)
+	if err == unix.EPERM {
+		// It has changed who it is: only its tracer may look into it now.
+		n, err = unix.PtracePeekData(t.tid, uintptr(addr), b)
+	}
 	if err != nil {
 		return 0
 	}
@@ -52,6 +56,9 @@ func (t *thread) write(addr uint64, b []byte) bool {
 	local := []unix.Iovec{{Base: &b[0], Len: uint64(len(b))}}
 	remote := []unix.RemoteIovec{{Base: uintptr(addr), Len: len(b)}}
 	n, err := unix.ProcessVMWritev(t.tid, local, remote, 0)
+	if err == unix.EPERM {
+		n, err = unix.PtracePokeData(t.tid, uintptr(addr), b)
+	}
 	return err == nil && n == len(b)
 }
 

@@ -14,6 +14,9 @@ type pollSet []unix.PollFd
 
 // look fills in which of them have what is waited for, and counts them.
 func (x *tracer) pollSet(t *thread, set pollSet) int {
+	if t.proc.lookIn {
+		return x.ownPoll(t, set)
+	}
 	own := make([]unix.PollFd, len(set))
 	n := 0
 	for i, f := range set {

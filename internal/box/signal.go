@@ -198,9 +198,7 @@ func sends(x *tracer, t *thread) outcome {
 			x.reap(p)
 		}
 	}
-	for _, p := range slices.Clone(x.processes) {
-		x.interrupt(p)
-	}
+	x.interruptAll()
 	return goOn
 }
 

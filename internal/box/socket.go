@@ -13,8 +13,12 @@ import (
 var families = []int{unix.AF_UNIX, unix.AF_INET, unix.AF_INET6, unix.AF_NETLINK}
 
 func sockets(_ *tracer, t *thread) outcome {
-	if !slices.Contains(families, t.intArg(0)) {
+	const kind = 0xf // without SOCK_NONBLOCK and SOCK_CLOEXEC
+	switch family := t.intArg(0); {
+	case !slices.Contains(families, family):
 		t.answer(-int64(unix.EAFNOSUPPORT))
+	case t.intArg(1)&kind == unix.SOCK_RAW && family != unix.AF_NETLINK:
+		t.answer(-int64(unix.EPERM))
 	}
 	return goOn
 }

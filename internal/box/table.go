@@ -2,11 +2,7 @@
 
 package box
 
-import (
-	"strconv"
-
-	"golang.org/x/sys/unix"
-)
+import "golang.org/x/sys/unix"
 
 // A handler decides about a call: it lets the kernel make it, answers it, or
 // parks the thread.
@@ -72,12 +68,18 @@ var calls = []call{
 	{unix.SYS_SCHED_GETAFFINITY, "sched_getaffinity", "answered: one processor", getAffinity},
 	{unix.SYS_SCHED_SETAFFINITY, "sched_setaffinity", "answered, and ignored", returns(0)},
 	{unix.SYS_GETCPU, "getcpu", "answered: processor 0", getcpu},
+	{unix.SYS_SCHED_SETSCHEDULER, "sched_setscheduler", "passed; real-time classes are refused", setScheduler},
+	{unix.SYS_SCHED_SETPARAM, "sched_setparam", "passed; real-time classes are refused", setScheduler},
+	{unix.SYS_SCHED_SETATTR, "sched_setattr", "passed; real-time classes are refused", setScheduler},
+	{unix.SYS_MINCORE, "mincore", "answered: all pages are there", mincore},
 	{unix.SYS_UNAME, "uname", "answered: a fixed machine", uname},
 	{unix.SYS_SYSINFO, "sysinfo", "answered: a fixed machine", sysinfo},
 	{unix.SYS_SET_TID_ADDRESS, "set_tid_address", "passed, and noted", setTIDAddress},
 
 	{unix.SYS_READ, "read", "passed when it does not wait; /dev/urandom: the seed", reads},
 	{unix.SYS_READV, "readv", "as read", reads},
+	{unix.SYS_PREADV2, "preadv2", "as read", reads},
+	{unix.SYS_PWRITEV2, "pwritev2", "as write", writes},
 	{unix.SYS_PREAD64, "pread64", "passed", pass},
 	{unix.SYS_WRITE, "write", "passed when it does not wait; output: told", writes},
 	{unix.SYS_WRITEV, "writev", "as write", writes},
@@ -94,6 +96,17 @@ var calls = []call{
 	{unix.SYS_TEE, "tee", "refused", splices(0, 1)},
 	{unix.SYS_VMSPLICE, "vmsplice", "refused", splices(0)},
 	{unix.SYS_COPY_FILE_RANGE, "copy_file_range", "between files passed, else refused", splices(0, 2)},
+	{unix.SYS_SEMOP, "semop", "passed when it does not wait", semaphores},
+	{unix.SYS_SEMTIMEDOP, "semtimedop", "passed when it does not wait", semaphores},
+	{unix.SYS_MSGSND, "msgsnd", "passed when it does not wait", messages},
+	{unix.SYS_MSGRCV, "msgrcv", "passed when it does not wait", messages},
+	{unix.SYS_MSGCTL, "msgctl", "passed; times are the program's start", ipcControl},
+	{unix.SYS_SEMCTL, "semctl", "passed; times are the program's start", ipcControl},
+	{unix.SYS_SHMCTL, "shmctl", "passed; times are the program's start", ipcControl},
+	{unix.SYS_MQ_TIMEDSEND, "mq_timedsend", "passed when it does not wait", queues},
+	{unix.SYS_MQ_TIMEDRECEIVE, "mq_timedreceive", "passed when it does not wait", queues},
+	{unix.SYS_SIGNALFD, "signalfd", "passed, and looked at in the program's name", looksItself},
+	{unix.SYS_SIGNALFD4, "signalfd4", "as signalfd", looksItself},
 	{unix.SYS_FLOCK, "flock", "passed when it does not wait", locks},
 	{unix.SYS_FCNTL, "fcntl", "passed when it does not wait", locks},
 	{unix.SYS_OPEN, "open", "a FIFO: passed when it does not wait", opens},
@@ -149,6 +162,11 @@ var calls = []call{
 	{unix.SYS_EPOLL_PWAIT, "epoll_pwait", "passed when something is ready", epolls},
 	{unix.SYS_EPOLL_PWAIT2, "epoll_pwait2", "passed when something is ready", epolls},
 
+	{unix.SYS_CLONE, "clone", "passed; namespaces are refused", clone},
+	{unix.SYS_UNSHARE, "unshare", "passed; namespaces are refused", unshare},
+	{unix.SYS_PERSONALITY, "personality", "passed; addresses stay the same", personality},
+	{unix.SYS_PRCTL, "prctl", "passed, but for what the tracer needs: answered", prctl},
+	{unix.SYS_SECCOMP, "seccomp", "passed; a filter that asks a process is refused", seccomp},
 	{unix.SYS_EXECVE, "execve", "passed, and made ready", execve},
 	{unix.SYS_EXECVEAT, "execveat", "passed, and made ready", execve},
 	{unix.SYS_EXIT, "exit", "passed, and waited for", exitThread},
@@ -203,27 +221,4 @@ var calls = []call{
 	{unix.SYS_CLOCK_SETTIME, "clock_settime", "refused", fails(unix.EPERM)},
 	{unix.SYS_SETTIMEOFDAY, "settimeofday", "refused", fails(unix.EPERM)},
 	{unix.SYS_ADJTIMEX, "adjtimex", "refused", fails(unix.EPERM)},
-}
-
-// handlers by number.
-var table = func() map[uint64]*call {
-	m := map[uint64]*call{}
-	for i := range calls {
-		m[calls[i].nr] = &calls[i]
-	}
-	return m
-}()
-
-func handlerOf(nr uint64) handler {
-	if c := table[nr]; c != nil {
-		return c.handle
-	}
-	return pass
-}
-
-func callName(nr uint64) string {
-	if c := table[nr]; c != nil {
-		return c.name
-	}
-	return "call_" + strconv.FormatUint(nr, 10)
 }

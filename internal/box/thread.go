@@ -54,11 +54,16 @@ type process struct {
 	forked   *process // made by vfork: the parent, whose memory it has
 	holds    *thread  // and the thread of it that waits for that to end
 	lookIn   bool     // descriptors can only be looked at in its own name
+	mourns   bool     // it gets a signal when its parent ends
+	adopts   bool     // it becomes the parent of orphans among its descendants
 	poked    bool     // it was sent a signal while one of its threads ran
 }
 
 // An mm is a memory: what futexes of a process are told apart by.
-type mm struct{ n int }
+type mm struct {
+	n      int
+	hidden bool // PR_SET_DUMPABLE, prctl(2)
+}
 
 // A parked thread waits for something.
 type parked struct {

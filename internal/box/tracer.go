@@ -20,15 +20,16 @@ type tracer struct {
 	newborn   map[int]bool // threads whose first stop came before word of their birth
 	mms       int
 
-	now    int64 // virtual nanoseconds since the start
-	seq    int64 // of parking
-	queue  []*thread
-	waits  []*thread // parked, in the order of seq
-	turns  int       // stops since others were last given a chance
-	yields bool      // the running thread has made a call that might have waited
-	chance *stream   // varies slices
-	looked int       // stops since descriptors were last looked at
-	timers timers
+	now      int64 // virtual nanoseconds since the start
+	seq      int64 // of parking
+	queue    []*thread
+	waits    []*thread // parked, in the order of seq
+	turns    int       // stops since others were last given a chance
+	yields   bool      // the running thread has made a call that might have waited
+	chance   *stream   // varies slices
+	progress int64     // calls that did not wait, and ends: what may end a wait
+	looked   int       // stops since descriptors were last looked at
+	timers   timers
 
 	exit    Exit
 	ended   bool // the first process has
@@ -41,6 +42,9 @@ type tracer struct {
 	files     files
 
 	manifest manifest
+	said     map[string]bool // what was told once, and need not be told again
+	letters  int             // a socket that descriptors are sent to
+	sendsOwn bool            // the program has to send its descriptors: they may not be taken
 
 	talk  error // why the coo outside cannot be told anything more
 	trace *bufio.Writer
@@ -48,7 +52,8 @@ type tracer struct {
 
 func newTracer(c Config) *tracer {
 	x := &tracer{
-		Config: c, threads: map[int]*thread{}, newborn: map[int]bool{}, conns: map[uint64]*conn{}, files: newFiles(),
+		Config: c, threads: map[int]*thread{}, newborn: map[int]bool{},
+		conns: map[uint64]*conn{}, files: newFiles(), said: map[string]bool{},
 	}
 	x.chance = x.stream("slices")
 	if c.Trace != nil {
@@ -68,11 +73,6 @@ func (x *tracer) tell(e Event) {
 		e.At = x.now
 		x.talk = x.Talk.Tell(e)
 	}
-}
-
-// broken says why the run is not certain to be the same each time.
-func (x *tracer) broken(format string, args ...any) {
-	x.tell(Event{Kind: Broken, Text: fmt.Sprintf(format, args...)})
 }
 
 // An outcome says what becomes of a thread after its call was looked at.
@@ -243,6 +243,9 @@ func (x *tracer) decide(t *thread) outcome {
 	h := handlerOf(t.nr)
 	out := h(x, t)
 	t.late = false
+	if out != waits {
+		x.progress++
+	}
 	if x.trace != nil {
 		x.traceCall(t, out)
 	}
@@ -347,6 +350,7 @@ func (x *tracer) child(t *thread, flags uint64) *process {
 	}
 	if flags&unix.CLONE_VM == 0 {
 		c.mm = x.newMM()
+		c.mm.hidden = parent.mm.hidden
 	}
 	if flags&unix.CLONE_SIGHAND == 0 {
 		c.handlers = parent.handlers.clone()
@@ -387,6 +391,7 @@ func (x *tracer) died(tid int, ws unix.WaitStatus) {
 	}
 	delete(x.threads, tid)
 	x.forget(t)
+	x.progress++
 	p := t.proc
 	p.drop(t)
 	if t.clearTID != 0 && len(p.threads) > 0 {
@@ -405,11 +410,7 @@ func (x *tracer) died(tid int, ws unix.WaitStatus) {
 	if p.forked != nil {
 		x.release(p)
 	}
-	for _, q := range x.processes {
-		if q.parent == p {
-			q.parent = nil
-		}
-	}
+	x.orphan(p)
 	if p == x.first {
 		x.firstEnded(ws)
 	}
