@@ -2,8 +2,8 @@
 # Installs what the tests need beyond Go: python3 for the independent
 # verifier, curl and openssl as clients of the proxy, strace for the
 # durability proof, qemu-user-static for the other architectures, a C compiler
-# for the race detector, groff for the man pages, mkfs.xfs for a file system with
-# reflinks.
+# for the race detector and, with Node, for the zoo, groff for the man pages,
+# mkfs.xfs for a file system with reflinks.
 set -euo pipefail
 missing=()
 need() { command -v "$1" >/dev/null || missing+=("$2"); }
@@ -14,6 +14,8 @@ need qemu-aarch64-static qemu-user-static
 need qemu-s390x-static qemu-user-static
 need qemu-riscv64-static qemu-user-static
 need gcc gcc
+echo '#include <stdio.h>' | gcc -E - >/dev/null 2>&1 || missing+=(libc6-dev)
+need node nodejs
 need curl curl
 need openssl openssl
 need unshare util-linux
@@ -23,6 +25,8 @@ need make make
 need ip iproute2
 need mkfs.xfs xfsprogs
 need setpriv util-linux
+need taskset util-linux
+need diff diffutils
 if [ ${#missing[@]} -eq 0 ]; then
 	echo "everything is here"
 	exit 0

@@ -1,0 +1,178 @@
+//go:build linux && amd64
+
+// Box proves that the level deterministic gives an unmodified program the same
+// bytes every time.
+//
+// The zoo, internal/box/testdata/zoo, has one short program for each source of
+// nondeterminism. Each runs natively twice, which must differ where it is said
+// to, and then through coo in new workspaces, in surroundings that change from
+// one run to the next: load on every core, another user, one core, another time
+// zone, directory, home, umask, limit of files, size of the environment, order
+// in which the files were made. Its output, its files and its run must be the
+// same each time.
+//
+//	go run ./proof/box                     every program, 3 runs of each
+//	COO_PROOF=full go run ./proof/box      20 runs
+//	go run ./proof/box -only condvar -v    what has the text in its name, with the commands
+//	go run ./proof/box -topic threads      one topic
+//	go run ./proof/box -level frozen       a weaker level: says what differs there
+//	go run ./proof/box -list               the table
+//
+// One line is printed for each program. If one differs, the difference is
+// printed, what it left behind is kept and named, and the status is 1.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintf(os.Stderr, "box: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+// A bench is where programs are tried.
+type bench struct {
+	coo     string // the binary
+	root    string // of the repository
+	dir     string // of everything temporary
+	tools   tools
+	level   string
+	trace   string // the option of coo that writes a trace to a file; none: no traces
+	row     string // the surroundings of every run but the first; none: they change
+	runs    int
+	limit   time.Duration // of one run
+	native  bool          // natively, too
+	keep    bool
+	verbose bool
+}
+
+const (
+	deterministic = "deterministic"
+	native        = "native" // no coo at all
+)
+
+func run() error {
+	b := &bench{runs: 3}
+	if os.Getenv("COO_PROOF") == "full" {
+		b.runs = 20
+	}
+	only := flag.String("only", "", "what has `TEXT` in its name")
+	topic := flag.String("topic", "", "one `TOPIC` of the table")
+	workers := flag.Int("workers", 2, "how many programs at once")
+	list := flag.Bool("list", false, "print the table and end")
+	flag.StringVar(&b.coo, "coo", "", "the binary `FILE`; none: it is built")
+	flag.StringVar(&b.level, "level", deterministic, "the isolation `LEVEL`, or native: not through coo at all")
+	flag.StringVar(&b.trace, "trace", "", "the `OPTION` of coo that writes a trace to a file, such as --trace; traces are compared too")
+	flag.StringVar(&b.row, "row", "", "one `ROW` of the surroundings for all runs but the first: "+strings.Join(rowNames(), ", "))
+	flag.IntVar(&b.runs, "runs", b.runs, "how many runs through coo")
+	flag.DurationVar(&b.limit, "limit", time.Minute, "how long one run may take")
+	flag.BoolVar(&b.native, "native", true, "run natively, too")
+	flag.BoolVar(&b.keep, "keep", false, "keep what all runs left behind")
+	flag.BoolVar(&b.verbose, "v", false, "print each command and what it wrote to stderr")
+	flag.Parse()
+	var chosen []*program
+	for i := range zoo {
+		p := &zoo[i]
+		if strings.Contains(p.String(), *only) && (*topic == "" || p.topic == *topic) {
+			chosen = append(chosen, p)
+		}
+	}
+	switch {
+	case len(chosen) == 0:
+		return errors.New("no program has such a name or topic")
+	case *list:
+		for _, p := range chosen {
+			fmt.Printf("%-28s %-9s %s\n", p, p.topic, p.differs)
+		}
+		return nil
+	}
+	if err := b.furnish(); err != nil {
+		return err
+	}
+	return b.prove(chosen, *workers)
+}
+
+// furnish finds the tools, makes the directory and builds coo.
+func (b *bench) furnish() error {
+	var err error
+	if b.root, err = moduleRoot(); err != nil {
+		return err
+	}
+	if b.row != "" && !slices.Contains(rowNames(), b.row) {
+		return fmt.Errorf("no row is called %q", b.row)
+	}
+	if b.tools, err = findTools(); err != nil {
+		return err
+	}
+	if b.dir, err = os.MkdirTemp("", "coo-box-*"); err == nil {
+		b.dir, err = filepath.EvalSymlinks(b.dir)
+	}
+	if err != nil {
+		return err
+	}
+	// Another user runs programs here, too.
+	if err := errors.Join(os.Chmod(b.dir, 0o755), os.Mkdir(b.home(), 0o755), os.Chmod(b.home(), 0o777)); err != nil {
+		return err
+	}
+	if b.level == native {
+		return nil
+	}
+	return b.buildCoo()
+}
+
+func (b *bench) home() string { return filepath.Join(b.dir, "home") }
+
+// prove tries the programs, some at once, and prints them in order.
+func (b *bench) prove(programs []*program, workers int) error {
+	begin := time.Now()
+	tries := make([]*try, len(programs))
+	for i, p := range programs {
+		tries[i] = &try{bench: b, program: p, place: i, done: make(chan struct{})}
+	}
+	next := make(chan *try)
+	var group sync.WaitGroup
+	for range workers {
+		group.Go(func() {
+			for t := range next {
+				t.err = t.perform()
+				close(t.done)
+			}
+		})
+	}
+	go func() {
+		for _, t := range tries {
+			next <- t
+		}
+		close(next)
+	}()
+	var bad []string
+	for _, t := range tries {
+		<-t.done
+		fmt.Println(t.line())
+		if t.err != nil {
+			bad = append(bad, t.program.String())
+		}
+	}
+	group.Wait()
+	took := time.Since(begin).Round(time.Second)
+	if len(bad) > 0 {
+		return fmt.Errorf("%d of %d did not come out, in %v: %s", len(bad), len(tries), took, strings.Join(bad, " "))
+	}
+	fmt.Printf("%d programs at the level %s, %d runs each, in %v\n", len(tries), b.level, b.runs, took)
+	if b.keep {
+		fmt.Printf("kept in %s\n", b.dir)
+		return nil
+	}
+	return os.RemoveAll(b.dir)
+}
