@@ -57,7 +57,7 @@ func newBench(t *testing.T, level string) *bench {
 // without coo.
 func TestNatively(t *testing.T) {
 	b := newBench(t, native)
-	for _, name := range []string{"aslr.c"} {
+	for _, name := range []string{"aslr.c", "object_ids.py", "math_random.mjs", "map_order.go", "pipeline.sh"} {
 		i := slices.IndexFunc(zoo, func(p program) bool { return p.file == name })
 		try := &try{bench: b, program: &zoo[i], place: i}
 		if err := try.perform(); err != nil {

@@ -169,11 +169,12 @@ type part struct {
 	content []byte
 }
 
-// other returns the name of the first part that differs, or "".
-func (o *outcome) other(p *outcome, recorder bool) string {
+// other returns the name of the first part that differs, or "". The last two
+// are left out if inputs that are recorded were not the same.
+func (o *outcome) other(p *outcome, sameInputs bool) string {
 	theirs := p.parts()
 	for i, mine := range o.parts() {
-		if (mine.name != "recorder" || recorder) && !bytes.Equal(mine.content, theirs[i].content) {
+		if (mine.name != "recorder" && mine.name != "trace" || sameInputs) && !bytes.Equal(mine.content, theirs[i].content) {
 			return mine.name
 		}
 	}

@@ -11,7 +11,7 @@ int main(void) {
 	}
 	printf("files %ld, children %ld, arguments %ld\n", sysconf(_SC_OPEN_MAX), sysconf(_SC_CHILD_MAX), sysconf(_SC_ARG_MAX));
 	int fds = 0;
-	for (int fd = 0; fd < 250; fd++) fds += dup(0) >= 0;
+	for (int fd = 0; fd < 150; fd++) fds += dup(0) >= 0;
 	printf("%d could be opened\n", fds);
 	return 0;
 }

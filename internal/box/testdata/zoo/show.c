@@ -1,5 +1,5 @@
 // Prints the files that it is told to: /proc and /sys are full of numbers that
-// are never the same.
+// are never the same. Who the user is is left out.
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -30,7 +30,9 @@ int main(int argc, char **argv) {
 			printf("%s\n", strerror(errno));
 			continue;
 		}
-		for (int c; (c = getc(f)) != EOF;) putchar(c == 0 ? '\n' : c);
+		char line[4096];
+		while (fgets(line, sizeof line, f))
+			if (strncmp(line, "Uid:", 4) && strncmp(line, "Gid:", 4) && strncmp(line, "Groups:", 7) && strncmp(line, "Cap", 3)) fputs(line, stdout);
 		fclose(f);
 	}
 	return 0;
