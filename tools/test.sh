@@ -51,6 +51,10 @@ step "shams: builds that must be caught"
 go run -C tools ./shams
 step "crashes, failing calls and full disks, on the binary itself"
 COO_PROOF=$n go run ./proof/crash
+step "a zoo of nondeterminism, natively (all output in .cache/box.out)"
+./tools/box.sh
+COO_PROOF=$n go run ./proof/box -level native >.cache/box.out 2>&1 || { cat .cache/box.out; exit 1; }
+tail -1 .cache/box.out
 step "README.md, word by word, on a fresh machine"
 ./tools/newcomer.sh >.cache/newcomer.out 2>&1 || { cat .cache/newcomer.out; exit 1; }
 tail -1 .cache/newcomer.out

@@ -15,14 +15,20 @@ import (
 // TestTable holds that each program is in the table, and says in its first
 // line what it shows.
 func TestTable(t *testing.T) {
+	for dir, table := range map[string][]program{zooDir: zoo, wholeDir: whole} {
+		testTable(t, dir, table)
+	}
+}
+
+func testTable(t *testing.T, dir string, table []program) {
 	var listed []string
-	for _, p := range zoo {
+	for _, p := range table {
 		listed = append(listed, p.file)
 	}
 	slices.Sort(listed)
 	listed = slices.Compact(listed)
 	var there []string
-	names, err := filepath.Glob(filepath.Join("..", "..", zooDir, "*"))
+	names, err := filepath.Glob(filepath.Join("..", "..", dir, "*"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +43,7 @@ func TestTable(t *testing.T) {
 		}
 	}
 	if !slices.Equal(listed, there) {
-		t.Errorf("in the table:\n%s\nin %s:\n%s", strings.Join(listed, " "), zooDir, strings.Join(there, " "))
+		t.Errorf("in the table:\n%s\nin %s:\n%s", strings.Join(listed, " "), dir, strings.Join(there, " "))
 	}
 }
 
@@ -77,5 +83,38 @@ func TestControl(t *testing.T) {
 	}
 	if !strings.HasSuffix(try.inside, " identical") {
 		t.Errorf("%s: %s", try.program, try.inside)
+	}
+}
+
+// TestShrink holds that of an agent that fails only what makes it fail is
+// left.
+func TestShrink(t *testing.T) {
+	fails := func(a *agent) bool {
+		holders := 0
+		for _, thread := range a.threads {
+			if slices.ContainsFunc(thread, func(s step) bool { return s.name == "locked" }) {
+				holders++
+			}
+		}
+		return holders >= 2
+	}
+	shrunk := 0
+	for seed := range uint64(50) {
+		a := newAgent(seed)
+		if !fails(a) {
+			continue
+		}
+		before := a.text()
+		small := a.shrink(fails)
+		shrunk++
+		if len(small.threads) != 2 || len(small.threads[0]) != 1 || len(small.threads[1]) != 1 || !fails(small) {
+			t.Errorf("agent %d was made smaller to\n%s", seed, small.text())
+		}
+		if a.text() != before {
+			t.Errorf("agent %d was changed", seed)
+		}
+	}
+	if shrunk < 10 {
+		t.Errorf("only %d agents with two locks", shrunk)
 	}
 }

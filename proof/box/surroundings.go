@@ -122,8 +122,8 @@ func (s *surroundings) environment(home, w string) []string {
 	return env
 }
 
-// workspace makes the workspace of a run: the program, and files that were
-// there before.
+// workspace makes the workspace of a run: the program if it is a script, and
+// files that were there before.
 func (s *surroundings) workspace(dir, program string) (string, error) {
 	w := filepath.Join(dir, "w")
 	if s.deep {
@@ -132,12 +132,14 @@ func (s *surroundings) workspace(dir, program string) (string, error) {
 	if err := os.MkdirAll(filepath.Join(w, "before"), 0o755); err != nil {
 		return "", err
 	}
-	content, err := os.ReadFile(program)
-	if err != nil {
-		return "", err
-	}
-	if err := os.WriteFile(filepath.Join(w, filepath.Base(program)), content, 0o755); err != nil {
-		return "", err
+	if script(program) {
+		content, err := os.ReadFile(program)
+		if err != nil {
+			return "", err
+		}
+		if err := os.WriteFile(filepath.Join(w, filepath.Base(program)), content, 0o644); err != nil {
+			return "", err
+		}
 	}
 	names := []string{"ebb", "flow", "moon", "neap", "slack", "spring", "surge", "tide", "wave", "wind"}
 	if s.backwards {

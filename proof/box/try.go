@@ -44,9 +44,9 @@ func (t *try) line() string {
 	return line
 }
 
-// perform runs the program natively twice, then through coo.
+// perform builds the program and tries it.
 func (t *try) perform() error {
-	name := strings.NewReplacer("/", "-", " ", "-").Replace(t.program.String())
+	name := strings.NewReplacer("/", "-", " ", "-").Replace(t.program.topic + " " + t.program.String())
 	t.dir = filepath.Join(t.bench.dir, name)
 	if err := os.Mkdir(t.dir, 0o755); err != nil {
 		return err
@@ -56,20 +56,27 @@ func (t *try) perform() error {
 		return err
 	}
 	t.differs = "-"
+	perform := t.compare
+	if t.program.differs == "" {
+		perform = t.record
+	}
+	if err := perform(file); err != nil || t.keep {
+		return err
+	}
+	return os.RemoveAll(t.dir)
+}
+
+// compare runs a program of the zoo.
+func (t *try) compare(file string) error {
 	if t.native || t.level == native {
 		if err := t.natively(file); err != nil {
 			return err
 		}
 	}
-	if t.level != native {
-		if err := t.through(file); err != nil {
-			return err
-		}
-	}
-	if t.keep {
+	if t.level == native {
 		return nil
 	}
-	return os.RemoveAll(t.dir)
+	return t.through(file)
 }
 
 // attempts is how often a program that always differs is run before it is said
@@ -145,9 +152,10 @@ func (t *try) through(file string) error {
 
 // An outcome is what a run left behind, each part in a file of its own in dir.
 type outcome struct {
-	dir  string
-	took time.Duration
-	said []byte // stderr with what coo says
+	dir       string
+	workspace string
+	took      time.Duration
+	said      []byte // stderr with what coo says
 	// parts are compared in this order. The recorder is there after a run
 	// through coo only, the trace if it was asked for.
 	status, stdout, stderr, files, recorder, trace []byte
@@ -208,7 +216,8 @@ func (t *try) once(name, file, level string, s *surroundings) (*outcome, error) 
 	if err != nil {
 		return nil, err
 	}
-	argv := t.argv(t.program)
+	o.workspace = w
+	argv := t.argv(t.program, file)
 	if level != native {
 		if out, err := t.around(w, s, []string{t.coo, "init"}).CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("coo init: %w\n%s", err, out)

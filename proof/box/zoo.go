@@ -18,9 +18,12 @@ type program struct {
 	args    string // separated by spaces
 	name    string // if there is more than one of a file
 	cflags  []string
+	numpy   bool   // with the Python of tools/box.sh
+	source  string // of a program that is made, not a file
 }
 
-// differs says how two native runs differ.
+// differs says how two native runs differ. Programs that are recorded and
+// replayed have none.
 type differs string
 
 const (
@@ -49,12 +52,25 @@ func (p *program) installed() string {
 	return p.file
 }
 
+// script reports whether a file is not compiled, and so a part of the workspace.
+func script(file string) bool {
+	return filepath.Ext(file) != ""
+}
+
+// numpy is the Python of tools/box.sh.
+func (b *bench) numpy() string {
+	return filepath.Join(b.root, ".cache", "box", "python", "bin", "python")
+}
+
 // argv is the command line of a program, in its workspace.
-func (b *bench) argv(p *program) []string {
-	argv := []string{"./" + p.installed()}
+func (b *bench) argv(p *program, built string) []string {
+	argv := []string{built}
 	switch filepath.Ext(p.file) {
 	case ".py":
 		argv = []string{b.tools.python, p.installed()}
+		if p.numpy {
+			argv[0] = b.numpy()
+		}
 	case ".mjs":
 		argv = []string{b.tools.node, p.installed()}
 	case ".sh":
