@@ -4,7 +4,7 @@
 //
 //	bench -coo FILE [-dir DIR] [-cpuprofile FILE] [SECTION…]
 //
-// Sections are append, latency, replay, history, verify, pack and start; without
+// Sections are append, latency, replay, history, verify, pack, start and box; without
 // one, all of them. Run it with ./bench/run.sh.
 package main
 
@@ -41,6 +41,7 @@ var sections = []struct {
 	{"verify", (*bench).verify},
 	{"pack", (*bench).pack},
 	{"start", (*bench).start},
+	{"box", (*bench).box},
 }
 
 func main() {
