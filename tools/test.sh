@@ -51,6 +51,12 @@ step "shams: builds that must be caught"
 go run -C tools ./shams
 step "crashes, failing calls and full disks, on the binary itself"
 COO_PROOF=$n go run ./proof/crash
+step "crashes of builds without a sync, which must be caught"
+if [ "$n" = full ]; then
+	go run ./proof/crash -self-test
+else
+	go run ./proof/crash -self-test -scenario intent
+fi
 step "a zoo of nondeterminism, natively (all output in .cache/box.out)"
 ./tools/box.sh
 COO_PROOF=$n go run ./proof/box -level native >.cache/box.out 2>&1 || { cat .cache/box.out; exit 1; }
