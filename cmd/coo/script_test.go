@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"flag"
+	"fmt"
 	"io/fs"
 	"log"
 	"math/big"
@@ -31,6 +32,7 @@ import (
 	"github.com/coo-runtime/coo/internal/sandbox"
 	"github.com/coo-runtime/coo/internal/store"
 	"github.com/coo-runtime/coo/internal/wire"
+	"github.com/coo-runtime/coo/internal/workspace"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden parts of the scripts")
@@ -55,6 +57,12 @@ func params(dir string) testscript.Params {
 			e.Values["store"] = &holder{}
 			e.Setenv("HOME", filepath.Join(e.WorkDir, "home"))
 			return os.Mkdir(filepath.Join(e.WorkDir, "home"), 0o777)
+		},
+		Condition: func(name string) (bool, error) {
+			if name != "caseless" {
+				return false, fmt.Errorf("unknown condition %q", name)
+			}
+			return workspace.SameName(os.TempDir(), "Read.me", "read.me")
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":         exits,

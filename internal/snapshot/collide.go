@@ -1,28 +1,13 @@
 package snapshot
 
 import (
-	"errors"
-	"io/fs"
-	"os"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
 
-	"golang.org/x/text/cases"
-	"golang.org/x/text/unicode/norm"
+	"github.com/coo-runtime/coo/internal/workspace"
 )
-
-// likeness maps names that some file system takes for one to one text: by case
-// (NTFS, APFS, HFS+), by Unicode's normal forms (APFS, HFS+), by both.
-func likeness(name string) string {
-	for i := range len(name) {
-		if name[i] >= 0x80 {
-			return norm.NFC.String(cases.Fold().String(norm.NFD.String(name)))
-		}
-	}
-	return strings.ToLower(name)
-}
 
 // group notes the names of one directory that are alike, those of what stays in it
 // among them.
@@ -33,7 +18,7 @@ func (c *checker) group(dir string, entries []Entry) {
 	}
 	seen := make(map[string]string, len(names))
 	for _, name := range names {
-		key := likeness(name)
+		key := workspace.Likeness(name)
 		if first, ok := seen[key]; ok && first != name {
 			c.alike = append(c.alike, [2]string{join(dir, first), join(dir, name)})
 		} else {
@@ -43,7 +28,7 @@ func (c *checker) group(dir string, entries []Entry) {
 }
 
 // sameName reports whether two names are one in a directory; tests replace it.
-var sameName = askFileSystem
+var sameName = workspace.SameName
 
 // collisions asks the file system of root about names that are alike.
 func (c *checker) collisions(root string) error {
@@ -54,7 +39,7 @@ func (c *checker) collisions(root string) error {
 			return err
 		}
 		if same {
-			return &BlockedError{pair[1], "is the same name as " + strconv.Quote(pair[0]) + " on this file system"}
+			return &BlockedError{pair[1], "is the same name as " + strconv.QuoteToASCII(pair[0]) + " on this file system"}
 		}
 	}
 	return nil
@@ -64,7 +49,7 @@ func (c *checker) collisions(root string) error {
 // system takes for the same: the plan could not tell the two apart.
 func renamedByCase(root string, changes []Change) error {
 	gone := map[string]string{} // directory and likeness to the path that goes
-	key := func(p string) string { return path.Dir(p) + "/" + likeness(path.Base(p)) }
+	key := func(p string) string { return path.Dir(p) + "/" + workspace.Likeness(path.Base(p)) }
 	for _, c := range changes {
 		if c.Kind == Removed {
 			gone[key(c.Path)] = c.Path
@@ -80,34 +65,9 @@ func renamedByCase(root string, changes []Change) error {
 			return err
 		}
 		if same {
-			return &BlockedError{c.Path, "is the same name as " + strconv.Quote(old) + ", which is there, on this file system: " +
+			return &BlockedError{c.Path, "is the same name as " + strconv.QuoteToASCII(old) + ", which is there, on this file system: " +
 				"rename that by hand, by way of a third name, and try again"}
 		}
 	}
 	return nil
-}
-
-// askFileSystem makes a file of one name in a directory of its own in root and
-// looks for the other.
-func askFileSystem(root, a, b string) (bool, error) {
-	dir, err := os.MkdirTemp(root, ".coo-apply-names-*")
-	if err != nil {
-		return false, err
-	}
-	defer os.RemoveAll(dir)
-	top, err := os.OpenRoot(dir)
-	if err != nil {
-		return false, err
-	}
-	defer top.Close()
-	f, err := top.Create(a)
-	if err != nil {
-		return false, err
-	}
-	f.Close()
-	_, err = top.Lstat(b)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil, err
 }

@@ -20,19 +20,22 @@ import (
 //
 // A path that is not what it was when d first read or touched it is a
 // [*ChangedError]. A directory with other files in it where a file must go, a
-// file or link where a directory must be, and what coo could not put back are
-// [*AccessError]s.
+// file or link where a directory must be, names that the file system does not tell
+// apart, and what coo could not put back are [*AccessError]s.
 func Prepare(d *Dir, o *Overlay, put func([]byte) (digest.Digest, error)) (*Plan, error) {
 	b := builder{
 		d: d, put: put,
 		plan: &Plan{Format: planFormat, ID: newID()},
 		mine: o.visible(),
-		made: map[string]bool{},
+		made: map[string]bool{}, names: map[string]map[string]bool{},
 	}
 	for _, e := range o.Changes() {
 		if err := b.add(e.Path, b.mine[e.Path]); err != nil {
 			return nil, err
 		}
+	}
+	if err := b.apart(); err != nil {
+		return nil, err
 	}
 	for _, dir := range slices.Sorted(maps.Keys(b.made)) {
 		b.plan.Made = append(b.plan.Made, Folder{dir, "0755"})
@@ -53,6 +56,8 @@ type builder struct {
 	plan *Plan
 	mine map[string]entry
 	made map[string]bool
+	// names are those in a directory, as they are spelled there.
+	names map[string]map[string]bool
 }
 
 func (b *builder) add(p string, e entry) error {
@@ -61,6 +66,9 @@ func (b *builder) add(p string, e entry) error {
 	}
 	before, err := b.d.state(p)
 	if err != nil {
+		return err
+	}
+	if err := b.spelled(p); err != nil {
 		return err
 	}
 	if before.Mode == directory {
