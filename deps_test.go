@@ -32,7 +32,7 @@ var layers = [][]string{
 	{"cmd/coo"},
 	// Outside the binary. The model server imports nothing of coo's.
 	{"internal/modelserver"},
-	{"examples/sampleserver", "bench", "proof/crash", "proof/clients", "proof/clients/goagent", "proof/box", "tools/release", "tools/shams"},
+	{"examples/sampleserver", "bench", "proof/crash", "proof/clients", "proof/clients/goagent", "proof/box", "tools/foldfs", "tools/release", "tools/shams"},
 }
 
 // inLayer are the imports within one row that are meant.

@@ -16,7 +16,7 @@ tool staticcheck ./...
 step go mod tidy
 go mod tidy -diff
 step "tools: vet, staticcheck, tidy"
-(cd tools && go vet ./shams ./release && go tool staticcheck ./shams ./release && go mod tidy -diff)
+(cd tools && go vet ./shams ./release ./foldfs && go tool staticcheck ./shams ./release ./foldfs && go mod tidy -diff)
 step "bench: vet, tidy"
 (cd bench && go vet ./... && go mod tidy -diff)
 for target in linux/arm64 linux/s390x darwin/arm64 windows/amd64; do

@@ -39,6 +39,8 @@ fi
 if [ "$n" = full ]; then
 	step "snapshots where files can share their blocks"
 	./tools/reflinks.sh
+	step "files where names are not told apart by case"
+	./tools/caseless.sh
 fi
 step "hungry missions, without the detector, which takes memory of its own"
 COO_PROOF=$n go test -count=1 -run TestAbuse ./internal/mission
