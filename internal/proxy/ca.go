@@ -19,10 +19,12 @@ import (
 )
 
 const (
-	// caLife is how long a CA is believed. A run does not last longer.
-	caLife = 7 * 24 * time.Hour
-	// leafLife is the same of a certificate for one host, half of it before
-	// now: clocks differ.
+	// caLife is how long a CA is believed from now on. A program that runs
+	// longer makes no new TLS connections after that: who believes a CA
+	// reads it once, so it cannot be given a longer life later.
+	caLife = 24 * time.Hour
+	// leafLife is how long a certificate for one host is believed, half of it
+	// before now: clocks differ. It ends no later than that of the CA.
 	leafLife = 24 * time.Hour
 	// maxLeaves bounds the certificates kept at a time.
 	maxLeaves = 1024
@@ -60,7 +62,7 @@ func NewCA(hosts ...string) (*CA, error) {
 		// The name differs from that of every other run's CA, for trust
 		// stores find issuers by name.
 		Subject:               pkix.Name{CommonName: fmt.Sprintf("coo run CA %x", id[:8]), Organization: []string{"coo, valid for one run on one machine"}},
-		NotBefore:             now.Add(-leafLife),
+		NotBefore:             now.Add(-leafLife / 2),
 		NotAfter:              now.Add(caLife),
 		IsCA:                  true,
 		BasicConstraintsValid: true,
@@ -125,7 +127,7 @@ func (ca *CA) leaf(host string) (*tls.Certificate, error) {
 	ca.mu.Lock()
 	defer ca.mu.Unlock()
 	now := ca.now()
-	if c, ok := ca.leaves[host]; ok && now.Add(time.Hour).Before(c.Leaf.NotAfter) {
+	if c, ok := ca.leaves[host]; ok && (now.Add(time.Hour).Before(c.Leaf.NotAfter) || c.Leaf.NotAfter.Equal(ca.cert.NotAfter)) && now.Before(c.Leaf.NotAfter) {
 		return c, nil
 	}
 	c, err := ca.sign(host, now)
@@ -167,8 +169,11 @@ func (ca *CA) sign(host string, now time.Time) (*tls.Certificate, error) {
 	} else {
 		template.DNSNames = []string{t.Host}
 	}
+	if !now.Before(ca.cert.NotAfter) {
+		return nil, errors.New("the CA of this run has expired: it is believed for 24 hours")
+	}
 	if template.NotAfter.After(ca.cert.NotAfter) {
-		return nil, errors.New("the CA of this run has expired")
+		template.NotAfter = ca.cert.NotAfter
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, ca.cert, &key.PublicKey, ca.key)
 	if err != nil {

@@ -89,7 +89,16 @@ func TestLeafIsKept(t *testing.T) {
 	if err != nil || again == first || again.Leaf.SerialNumber.Cmp(first.Leaf.SerialNumber) == 0 {
 		t.Errorf("after 11.5 hours: the same certificate or serial, %v", err)
 	}
-	now = now.Add(caLife)
+	// In its last hours a CA signs for what is left, and then no more.
+	now = now.Add(11*time.Hour + 15*time.Minute)
+	last, err := ca.leaf("api.example")
+	if err != nil || last == again || !last.Leaf.NotAfter.Equal(ca.cert.NotAfter) {
+		t.Fatalf("after 22.75 hours: %v", err)
+	}
+	if kept, _ := ca.leaf("api.example"); kept != last {
+		t.Error("in its last hour the CA makes two certificates with one serial")
+	}
+	now = now.Add(2 * time.Hour)
 	if _, err := ca.leaf("api.example"); err == nil {
 		t.Error("the CA signs for a time after its own")
 	}
@@ -99,7 +108,7 @@ func TestLeafIsKept(t *testing.T) {
 			break
 		}
 	}
-	now = now.Add(-caLife)
+	now = now.Add(-12 * time.Hour)
 	if _, err := ca.leaf("other.example"); err != nil || len(ca.leaves) > maxLeaves {
 		t.Errorf("%d certificates are kept, %v", len(ca.leaves), err)
 	}
@@ -135,7 +144,7 @@ func TestCA(t *testing.T) {
 	if a.Subject.String() == b.Subject.String() || a.SerialNumber.Cmp(b.SerialNumber) == 0 || bytes.Equal(a.SubjectKeyId, b.SubjectKeyId) {
 		t.Error("two runs' CAs look the same")
 	}
-	if life := time.Until(a.NotAfter); life > caLife {
+	if life := time.Until(a.NotAfter); life > 24*time.Hour {
 		t.Errorf("believed for %v", life)
 	}
 }
