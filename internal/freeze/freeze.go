@@ -33,6 +33,7 @@ package freeze
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"github.com/coo-runtime/coo/internal/digest"
@@ -65,6 +66,11 @@ type Call struct {
 	// Used names the rules that left something out of the identity of a
 	// program's call; see [wire.ProgramRequest].
 	Used []string
+	// Reach says why host:port, a name, may not be connected to at an address
+	// that it was looked up to have. It is asked before a live call of a
+	// program connects, unless a proxy or [LiveOptions.Resolve] decides where
+	// that is. Nil means that any address will do.
+	Reach func(hostport string, addr netip.Addr) error
 }
 
 // A Delivery is the answer of one call.

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/coo-runtime/coo/internal/wire"
@@ -66,6 +68,8 @@ func (l Limits) withDefaults() Limits {
 }
 
 const (
+	// keepAlive is the time between two signs of life on a connection.
+	keepAlive = 30 * time.Second
 	// idleConn is how long an unused connection is kept. It is short because
 	// a server that closes one at the moment a POST is sent on it makes a
 	// failure that has nothing to do with the call.
@@ -85,6 +89,7 @@ const (
 type Live struct {
 	limits    Limits
 	secrets   secrets
+	resolve   map[string]string
 	transport *http.Transport // of missions
 	streams   *http.Transport // of programs
 	slots     chan struct{}   // holds one value for each call in flight
@@ -117,6 +122,7 @@ func NewLive(o LiveOptions) *Live {
 	l := &Live{
 		limits:  limits,
 		secrets: secrets{lookup: o.Secret},
+		resolve: o.Resolve,
 		slots:   make(chan struct{}, limits.Concurrency),
 		arrived: make(chan struct{}, 1),
 		cancels: map[int64]context.CancelCauseFunc{},
@@ -124,6 +130,7 @@ func NewLive(o LiveOptions) *Live {
 	l.closing, l.close = context.WithCancel(context.Background())
 	l.transport = newTransport(o, limits)
 	l.streams = l.transport.Clone()
+	l.streams.DialContext = dial(o, &net.Dialer{KeepAlive: keepAlive, ControlContext: reachable})
 	l.streams.MaxIdleConnsPerHost = programConns
 	l.streams.IdleConnTimeout = idleProgramConn
 	l.streams.ReadBufferSize = streamBuffer // a chunk that came whole stays whole
@@ -131,7 +138,6 @@ func NewLive(o LiveOptions) *Live {
 }
 
 func newTransport(o LiveOptions, limits Limits) *http.Transport {
-	dialer := &net.Dialer{KeepAlive: 30 * time.Second}
 	return &http.Transport{
 		Proxy: func(r *http.Request) (*url.URL, error) {
 			if _, ok := o.Resolve[hostport(r.URL)]; ok {
@@ -139,16 +145,7 @@ func newTransport(o LiveOptions, limits Limits) *http.Transport {
 			}
 			return http.ProxyFromEnvironment(r)
 		},
-		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			if to, ok := o.Resolve[strings.ToLower(addr)]; ok {
-				addr = to
-			}
-			conn, err := dialer.DialContext(ctx, network, addr)
-			if err != nil {
-				return nil, &dialError{err}
-			}
-			return conn, nil
-		},
+		DialContext: dial(o, &net.Dialer{KeepAlive: keepAlive}),
 		// An own TLSClientConfig and DialContext switch HTTP/2 off unless
 		// it is asked for.
 		ForceAttemptHTTP2:      true,
@@ -158,6 +155,45 @@ func newTransport(o LiveOptions, limits Limits) *http.Transport {
 		IdleConnTimeout:        idleConn,
 		MaxResponseHeaderBytes: maxHead,
 	}
+}
+
+// dial returns how connections are made.
+func dial(o LiveOptions, dialer *net.Dialer) func(ctx context.Context, network, addr string) (net.Conn, error) {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if to, ok := o.Resolve[strings.ToLower(addr)]; ok {
+			addr = to
+		}
+		conn, err := dialer.DialContext(ctx, network, addr)
+		if err != nil {
+			return nil, &dialError{err}
+		}
+		return conn, nil
+	}
+}
+
+// A reach is what may be connected to for a call; see [Call].
+type reach struct {
+	hostport string
+	permit   func(hostport string, addr netip.Addr) error
+}
+
+// reachKey is the key of a call's *reach in the context of its request, which
+// the transport hands on to who connects.
+type reachKey struct{}
+
+// reachable looks at an address before it is connected to: who gives names
+// their addresses is not asked twice, and cannot answer otherwise the second
+// time.
+func reachable(ctx context.Context, _, address string, _ syscall.RawConn) error {
+	r, ok := ctx.Value(reachKey{}).(*reach)
+	if !ok {
+		return nil
+	}
+	to, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return err
+	}
+	return r.permit(r.hostport, to.Addr())
 }
 
 // hostport returns host and port of u, the default port written out.

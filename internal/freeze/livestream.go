@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,6 +53,9 @@ func (l *Live) Stream(ctx context.Context, c Call) (*Stream, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.Reach != nil && l.looksUp(hr) {
+		ctx = context.WithValue(ctx, reachKey{}, &reach{hostport(hr.URL), c.Reach})
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -66,6 +70,17 @@ func (l *Live) Stream(ctx context.Context, c Call) (*Stream, error) {
 	forget := context.AfterFunc(l.closing, func() { cancel(errClosed) })
 	s.stop = append(s.stop, func() { forget() })
 	return &Stream{Live: true, Place: Place{Rank: -1}, from: s}, nil
+}
+
+// looksUp reports whether the host of hr is a name that is looked up here, and
+// neither by a proxy nor in what the user said about it.
+func (l *Live) looksUp(hr *http.Request) bool {
+	if _, ok := l.resolve[hostport(hr.URL)]; ok {
+		return false
+	}
+	_, err := netip.ParseAddr(hr.URL.Hostname())
+	proxy, _ := l.streams.Proxy(hr) // an error of it comes again when it is sent
+	return err != nil && proxy == nil
 }
 
 // A liveStream is the answer to a call of a program on its way.

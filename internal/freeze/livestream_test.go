@@ -7,11 +7,15 @@ import (
 	"compress/zlib"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
+	"net"
 	"net/http"
+	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/andybalholm/brotli"
@@ -236,6 +240,58 @@ func TestAmazonEventStreamsKeepTheirFraming(t *testing.T) {
 		r := hear(t, knowing(t, LiveOptions{}), ofProgram(t, "GET", s.URL, ""))
 		if r.body() != tt.want || r.failure != tt.failure {
 			t.Errorf("%s:\n got %.500v\nwant %.500q", tt.name, r, tt.want)
+		}
+	}
+}
+
+// TestNamesAreNoWayAround: what may not be reached is not reached by a name
+// that leads there, and what a name leads to is asked about before anything
+// is connected to.
+func TestNamesAreNoWayAround(t *testing.T) {
+	var came atomic.Int64
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "inside") })}
+	s.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			came.Add(1)
+		}
+	}
+	go s.Serve(l)
+	t.Cleanup(func() { s.Close() })
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	var asked []string
+	no := func(hostport string, addr netip.Addr) error {
+		asked = append(asked, hostport+" "+addr.String())
+		return errors.New("not there")
+	}
+	for _, tt := range []struct {
+		name, url string
+		o         LiveOptions
+		reach     func(string, netip.Addr) error
+		want      string
+		asked     int
+	}{
+		{"refused", "http://localhost:" + port + "/", LiveOptions{}, no, `0 "" refused`, 1},
+		{"permitted", "http://localhost:" + port + "/", LiveOptions{}, func(string, netip.Addr) error { return nil }, `200 "inside"`, 0},
+		{"anything will do", "http://localhost:" + port + "/", LiveOptions{}, nil, `200 "inside"`, 0},
+		{"an address is no name", "http://127.0.0.1:" + port + "/", LiveOptions{}, no, `200 "inside"`, 0},
+		{"the user said where", "http://api.test/", LiveOptions{Resolve: map[string]string{"api.test:80": l.Addr().String()}}, no, `200 "inside"`, 0},
+	} {
+		came.Store(0)
+		asked = nil
+		c := ofProgram(t, "GET", tt.url, "")
+		c.Reach = tt.reach
+		got := hear(t, newLive(t, tt.o), c)
+		if refused := strings.HasSuffix(tt.want, "refused"); got.String() != tt.want || (came.Load() == 0) != refused || (len(asked) > 0) != (tt.asked > 0) {
+			t.Errorf("%s: %v, want %s; %d connections; asked %q", tt.name, got, tt.want, came.Load(), asked)
+		}
+		for _, a := range asked {
+			if !strings.HasPrefix(a, "localhost:"+port+" ") {
+				t.Errorf("%s: asked %q", tt.name, a)
+			}
 		}
 	}
 }

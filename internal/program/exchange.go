@@ -65,7 +65,7 @@ func (e *exchange) perform() error {
 	// answer is recorded whole whether or not it is listened to.
 	ctx, cancel := context.WithCancel(p.ctx)
 	defer cancel()
-	if e.s, err = p.Answers.Stream(ctx, freeze.Call{N: p.next(), Doc: doc, Req: req}); err != nil {
+	if e.s, err = p.Answers.Stream(ctx, freeze.Call{N: p.next(), Doc: doc, Req: req, Reach: p.reach}); err != nil {
 		return err
 	}
 	defer e.s.Close()

@@ -36,6 +36,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -241,6 +242,33 @@ func (p *performance) permit(t proxy.Target) error {
 		return proxy.Outside(t)
 	}
 	return proxy.NotMetadata(t)
+}
+
+// reach is permit for an address that a name was looked up to have: a name is
+// no way around it. That the name itself may be asked for, permit has said.
+func (p *performance) reach(hostport string, addr netip.Addr) error {
+	host, port, err := net.SplitHostPort(hostport)
+	if err != nil {
+		return err
+	}
+	named := func(e sandbox.Endpoint) bool {
+		return e.String() == hostport || e.String() == net.JoinHostPort(addr.Unmap().String(), port)
+	}
+	if proxy.Localhost(host) || slices.ContainsFunc(p.Command.Allow, named) {
+		return nil
+	}
+	what := ""
+	switch {
+	case proxy.MetadataAddr(addr):
+		what = "a cloud's metadata service or a link-local address"
+	case p.Command.Level == sandbox.Frozen && proxy.LocalAddr(addr):
+		what = "on this machine or its network"
+	default:
+		return nil
+	}
+	why := fmt.Sprintf("it has the address %s, %s: reached only with --allow %s", addr, what, hostport)
+	p.refused(proxy.Refusal{Target: hostport, Why: why})
+	return errors.New(why)
 }
 
 // target tells the proxy what a connection was meant for.

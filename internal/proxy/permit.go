@@ -44,14 +44,14 @@ func Outside(t Target) error {
 	if t.Host != "" {
 		addr, _ = netip.ParseAddr(t.Host)
 	}
-	if LocalAddr(addr) || isLocalhost(t.Host) {
+	if LocalAddr(addr) || Localhost(t.Host) {
 		return fmt.Errorf("%s is on this machine or its network: reached only with --allow %s", t, t)
 	}
 	return nil
 }
 
-// isLocalhost reports whether name means this machine (RFC 6761, section 6.3).
-func isLocalhost(name string) bool {
+// Localhost reports whether name means this machine (RFC 6761, section 6.3).
+func Localhost(name string) bool {
 	return name == "localhost" || strings.HasSuffix(name, ".localhost")
 }
 

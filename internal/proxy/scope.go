@@ -122,7 +122,7 @@ func (s scope) names(t Target) bool {
 		return t.Addr.Unmap() == s.target.Addr.Unmap()
 	}
 	// The one name that needs no resolver.
-	return isLocalhost(t.Host) && s.target.Addr.Unmap().IsLoopback()
+	return Localhost(t.Host) && s.target.Addr.Unmap().IsLoopback()
 }
 
 func mismatch(target, want, got string) *refusal {
