@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"bufio"
+	"context"
+	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -213,6 +215,69 @@ func TestRebinding(t *testing.T) {
 				t.Errorf("target of the refusal: %q, want %q", r.Target, c.tgt)
 			}
 		})
+	}
+}
+
+// The name by which a program asked for its connection, that of the TLS
+// handshake and that of the request are one: domain fronting shows whoever
+// watches another name than that which is asked.
+func TestFronting(t *testing.T) {
+	f := open(t, echo, nil)
+	named := Target{Host: "api.example", Port: 443, Addr: netip.MustParseAddr("198.18.0.9")}
+	address := Target{Host: "192.0.2.7", Port: 443, Addr: netip.MustParseAddr("192.0.2.7")}
+	for _, c := range []struct {
+		target    Target
+		sni, host string
+		ok        bool
+	}{
+		{named, "api.example", "api.example", true},
+		{named, "", "api.example", true},
+		{named, "front.example", "api.example", false},
+		{named, "api.example", "front.example", false},
+		{named, "front.example", "front.example", false},
+		{named, "front.example", "third.example", false},
+		{named, "x.api.example", "x.api.example", false},
+		{address, "api.example", "api.example", true},
+		{address, "api.example", "front.example", false},
+		{address, "", "192.0.2.7", true},
+		{address, "", "api.example", false},
+	} {
+		for _, door := range []string{"redirected", "tunnel"} {
+			for _, proto := range []string{"http/1.1", "h2"} {
+				f.forget()
+				f.aim(c.target)
+				l := f.transparent
+				if door == "tunnel" {
+					l = f.explicit
+				}
+				conn := dial(t, l)
+				if door == "tunnel" {
+					fmt.Fprintf(conn, "CONNECT %s HTTP/1.1\r\nHost: %s\r\nProxy-Authorization: Bearer %s\r\n\r\n", c.target, c.target, testToken)
+					if resp, err := http.ReadResponse(bufio.NewReaderSize(conn, 16), nil); err != nil || resp.StatusCode != 200 {
+						t.Fatalf("CONNECT %s: %v", c.target, err)
+					}
+				}
+				// The certificate is not what this is about.
+				tc := tls.Client(conn, &tls.Config{ServerName: c.sni, InsecureSkipVerify: true, NextProtos: []string{proto}})
+				rt := &http.Transport{DialTLSContext: func(context.Context, string, string) (net.Conn, error) { return tc, tc.Handshake() }, ForceAttemptHTTP2: true}
+				req, err := http.NewRequest("GET", "https://"+c.host+"/a", nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				resp, err := rt.RoundTrip(req)
+				if err != nil {
+					t.Fatalf("%s %s, %v: %v", door, proto, c, err)
+				}
+				resp.Body.Close()
+				if want := map[bool]int{true: 200, false: 421}[c.ok]; resp.StatusCode != want {
+					t.Errorf("%s, %s: connection for %s, handshake for %q, request for %s: %s, want %d", door, proto, c.target, c.sni, c.host, resp.Status, want)
+				}
+				if !c.ok {
+					f.refused("the request is for host")
+				}
+				rt.CloseIdleConnections()
+			}
+		}
 	}
 }
 

@@ -114,6 +114,8 @@ func (s scope) host(scheme, host string) (Target, *refusal) {
 // names reports whether t is a name of what the connection leads to.
 func (s scope) names(t Target) bool {
 	switch {
+	case s.sni != "" && s.sni != s.target.Host && s.target.named():
+		return false // domain fronting: one name for whoever watches, another within
 	case t.Host == s.target.Host, s.sni != "" && t.Host == s.sni:
 		return true
 	case !s.target.Addr.IsValid():

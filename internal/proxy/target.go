@@ -75,6 +75,12 @@ func checkName(name string) error {
 
 func digits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 
+// named reports whether t is known by a name, and not by an address alone.
+func (t Target) named() bool {
+	_, err := netip.ParseAddr(t.Host)
+	return t.Host != "" && err != nil
+}
+
 // name returns what t is called in a URL without a port.
 func (t Target) name() string {
 	host := t.Host
