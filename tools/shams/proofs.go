@@ -30,6 +30,9 @@ var proofs = []proof{
 	{"fsync", (*bench).fsync},
 	{"canary", (*bench).canary},
 	{"exec", (*bench).programs},
+	{"relay", func(b *bench, _ string, _ *sham) (string, error) { return b.goTest(tests["relay"], "") }},
+	{"near", func(b *bench, _ string, _ *sham) (string, error) { return b.goTest(tests["near"], "") }},
+	{"key", func(b *bench, _ string, _ *sham) (string, error) { return b.goTest(tests["key"], "") }},
 	{"flip", (*bench).flip},
 }
 
@@ -53,7 +56,7 @@ func (b *bench) try(s *sham) (string, error) {
 		return "", err
 	}
 	if test, ok := tests[s.proof]; ok {
-		_, err := b.goTest(test, "-overlay", overlay)
+		_, err := b.goTest(test, overlay)
 		return expectCaught(err)
 	}
 	coo, err := b.build(filepath.Join(filepath.Base(dir), "coo"), overlay, "./cmd/coo")
@@ -166,11 +169,11 @@ func (b *bench) diverges(coo string, s *sham) (string, error) {
 }
 
 // canary runs the tests that search for secrets.
-func (b *bench) canary(string, *sham) (string, error) { return b.goTest(tests["canary"]) }
+func (b *bench) canary(string, *sham) (string, error) { return b.goTest(tests["canary"], "") }
 
 // programs runs the script of missions that start programs. No recording of the
 // corpus has one: it replays where no program can be started.
-func (b *bench) programs(string, *sham) (string, error) { return b.goTest(tests["exec"]) }
+func (b *bench) programs(string, *sham) (string, error) { return b.goTest(tests["exec"], "") }
 
 // A goTest is a proof that is a test of cmd/coo.
 type goTest struct{ name, run, fine string }
@@ -178,11 +181,19 @@ type goTest struct{ name, run, fine string }
 var tests = map[string]goTest{
 	"canary": {"TestCanary", "^TestCanary", "TestCanary finds no secret"},
 	"exec":   {"TestScripts", "^TestScripts$/^exec$", "a mission's programs are recorded and replayed"},
+	"relay":  {"TestNobodyElse", "^TestNobodyElseIsAnswered$", "the run's own programs are answered, and nobody else"},
+	"near":   {"TestNothingNear", "^TestNothingNearIsReached$", "what is near is not reached"},
+	"key":    {"TestTheKey", "^TestTheKeyStaysInside$", "the CA's key is in coo's memory alone"},
 }
 
-func (b *bench) goTest(t goTest, flags ...string) (string, error) {
-	args := append([]string{"test", "-p", "1", "-count=1", "-vet=off", "-run", t.run}, flags...)
-	out, err := b.command("go", append(args, "./cmd/coo")...).CombinedOutput()
+// goTest runs a test, with an overlay if there is one: in the test and in the
+// binary that some of them build.
+func (b *bench) goTest(t goTest, overlay string) (string, error) {
+	cmd := b.command("go", "test", "-p", "1", "-count=1", "-vet=off", "-run", t.run, "./cmd/coo")
+	if overlay != "" {
+		cmd.Env = append(cmd.Env, "GOFLAGS="+strings.TrimSpace(os.Getenv("GOFLAGS")+" -overlay="+overlay))
+	}
+	out, err := cmd.CombinedOutput()
 	if err == nil {
 		return t.fine, nil
 	}
