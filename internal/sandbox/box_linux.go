@@ -31,6 +31,7 @@ type initBox struct {
 	done    chan error // of cmd.Wait
 	killed  sync.Once
 	shared  error // why it has no process namespace of its own
+	known   []int // the processes of the program, as Settle saw them last
 
 	conducted bool  // it tells what the program does: level deterministic
 	exit      *Exit // once it is told

@@ -3,49 +3,68 @@ package sandbox
 import (
 	"bytes"
 	"os"
+	"slices"
 	"strconv"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Settle waits until nothing of the program runs or wants to: until each of
-// its threads sleeps and has slept since the look before. It reports whether
+// its threads sleeps, and none has run since a while before. It reports whether
 // that came to be within limit. A thread that sleeps until a time that it has
-// chosen itself counts as one that sleeps.
+// chosen itself counts as one that sleeps. It is called by one goroutine at a
+// time.
 func (p *Process) Settle(limit time.Duration) bool {
 	b, ok := p.box.(*initBox)
 	if !ok {
 		return false
 	}
 	begin := time.Now()
-	last, idle := look(b.cmd.Process.Pid)
 	for {
+		was, still := ran(b.known)
 		time.Sleep(lookAgain)
-		now, still := look(b.cmd.Process.Pid)
-		if idle && still && now == last {
-			return true
+		now, too := ran(b.known)
+		if !still || !too || now == was {
+			// The dear look, at each thread, when it may be the last.
+			found, idle := look(b.cmd.Process.Pid)
+			same := slices.Equal(found, b.known)
+			b.known = found
+			if after, still := ran(found); idle && still && same && after == was {
+				return true
+			}
 		}
 		if time.Since(begin) > limit {
 			return false
 		}
-		last, idle = now, still
 	}
 }
 
 // lookAgain is the time between two looks.
 const lookAgain = 200 * time.Microsecond
 
-// An activity is how often the threads of a program have been given a
-// processor, and how many they are.
-type activity struct{ slices, threads int64 }
+// ran returns for how long processes have had a processor in all, as the
+// clocks tell that the kernel has for each (clock_getcpuclockid(3)), whatever
+// the number of their threads; still is false when one of them has ended.
+func ran(pids []int) (total time.Duration, still bool) {
+	for _, pid := range pids {
+		const scheduled = 2 // CPUCLOCK_SCHED: nanoseconds
+		var t unix.Timespec
+		if err := unix.ClockGettime(int32(^pid<<3|scheduled), &t); err != nil {
+			return 0, false
+		}
+		total += time.Duration(t.Nano())
+	}
+	return total, true
+}
 
-// look returns what the threads of everything below the first process of a
-// box have done so far, and whether all of them sleep: proc(5), stat and
-// schedstat.
-func look(first int) (a activity, idle bool) {
+// look returns the processes below the first one of a box, and whether all of
+// their threads sleep: proc(5), stat.
+func look(first int) (pids []int, idle bool) {
 	idle = true
-	for queue := childrenOf(first); len(queue) > 0; queue = queue[1:] {
-		pid := queue[0]
-		dir := "/proc/" + strconv.Itoa(pid) + "/task/"
+	pids = childrenOf(first)
+	for i := 0; i < len(pids); i++ {
+		dir := "/proc/" + strconv.Itoa(pids[i]) + "/task/"
 		threads, err := os.ReadDir(dir)
 		if err != nil {
 			continue // it has ended
@@ -54,14 +73,10 @@ func look(first int) (a activity, idle bool) {
 			if b, err := os.ReadFile(dir + t.Name() + "/stat"); err == nil {
 				idle = idle && asleep(b)
 			}
-			if b, err := os.ReadFile(dir + t.Name() + "/schedstat"); err == nil {
-				a.slices += lastField(b)
-			}
-			a.threads++
 		}
-		queue = append(queue, childrenOf(pid)...)
+		pids = append(pids, childrenOf(pids[i])...)
 	}
-	return a, idle
+	return pids, idle
 }
 
 // childrenOf returns the children of a process: proc(5), children.
@@ -94,16 +109,4 @@ func asleep(stat []byte) bool {
 		return true
 	}
 	return bytes.IndexByte([]byte("RD"), stat[i+2]) < 0
-}
-
-func lastField(b []byte) int64 {
-	f := bytes.Fields(b)
-	if len(f) == 0 {
-		return 0
-	}
-	n, err := strconv.ParseInt(string(f[len(f)-1]), 10, 64)
-	if err != nil {
-		return 0
-	}
-	return n
 }
