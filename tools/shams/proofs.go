@@ -32,6 +32,7 @@ var proofs = []proof{
 	{"exec", (*bench).programs},
 	{"relay", func(b *bench, _ string, _ *sham) (string, error) { return b.goTest(tests["relay"], "") }},
 	{"near", func(b *bench, _ string, _ *sham) (string, error) { return b.goTest(tests["near"], "") }},
+	{"faults", func(b *bench, _ string, _ *sham) (string, error) { return b.goTest(tests["faults"], "") }},
 	{"key", func(b *bench, _ string, _ *sham) (string, error) { return b.goTest(tests["key"], "") }},
 	{"flip", (*bench).flip},
 }
@@ -183,6 +184,7 @@ var tests = map[string]goTest{
 	"exec":   {"TestScripts", "^TestScripts$/^exec$", "a mission's programs are recorded and replayed"},
 	"relay":  {"TestNobodyElse", "^TestNobodyElseIsAnswered$", "the run's own programs are answered, and nobody else"},
 	"near":   {"TestNothingNear", "^TestNothingNearIsReached$", "what is near is not reached"},
+	"faults": {"TestFaultsReach", "^TestFaultsReachRealClients$", "what the network does wrong reaches real clients as it is"},
 	"key":    {"TestTheKey", "^TestTheKeyStaysInside$", "the CA's key is in coo's memory alone"},
 }
 
