@@ -86,8 +86,6 @@ sys.stdout.buffer.write((text + "\n" + real[0] + "\n" + json.dumps(real) + "\n" 
 sys.stdout.flush()
 os.write(1, real[0][:7].encode()); os.write(1, real[0][7:].encode() + b"\n")
 os.write(2, ("stderr " + real[0] + " " + real[1] + "\n").encode())
-if len(sys.argv) > 3:
-    open("leak.txt", "w", encoding="utf-8").write(" ".join(real))
 `
 
 // A codingParrot answers as a parrot does, and in the codings and framings that
@@ -207,6 +205,161 @@ func TestSecretsOfProgramsNeverReachTheDisk(t *testing.T) {
 		{"unpack", "run.zip", "unpacked"},
 	} {
 		clean(view[0], bare.ends(exitOK, view...))
+	}
+}
+
+// tellerProgram sends canaries in the places that parrotProgram leaves out:
+// cookies, a coded body, the parts of a form, a path. It prints what comes
+// back, and fails with it in its last words.
+const tellerProgram = `
+import gzip, http.client, json, os, sys
+real = open(sys.argv[1], encoding="utf-8").read().split("\n")[:2]
+plain, odd = os.environ["PLAIN_CANARY_API_KEY"], os.environ["ODD_CANARY_API_KEY"]
+more = sys.argv[2]
+
+def ask(path, body, headers):
+    c = http.client.HTTPConnection("parrot.test", timeout=60)
+    c.request("POST", path, body, {k: v.encode("utf-8") for k, v in headers.items()})
+    r = c.getresponse()
+    print(path.split("/")[1], r.status, r.read().decode("utf-8", "replace"))
+    c.close()
+
+for p, o in [(plain, odd), real]:
+    ask("/raw/", json.dumps({"key": o, "more": more}), {"cookie": "session=" + p + "; other=x", "content-type": "application/json", "x-key": p})
+    ask("/raw/", gzip.compress(json.dumps({"key": p, "odd": o}).encode(), mtime=0), {"content-encoding": "gzip", "content-type": "application/json", "x-key": p})
+    form = "".join("--b\r\nContent-Disposition: form-data; name=\"%d\"\r\n\r\n%s\r\n" % (i, v) for i, v in enumerate([p, o])) + "--b--\r\n"
+    ask("/raw/", form.encode(), {"content-type": "multipart/form-data; boundary=b", "x-key": p})
+    ask("/raw/" + p + "/x", "{}", {"content-type": "application/json", "x-key": p})
+    ask("/v1/chat/completions", json.dumps({"model": "m", "messages": [{"role": "user", "content": "my key is " + p}]}),
+        {"content-type": "application/json", "authorization": "Bearer " + p, "x-key": p})
+open("report.txt", "w", encoding="utf-8").write(plain + " " + odd)
+raise SystemExit("it failed with " + real[0] + " and " + real[1])
+`
+
+// TestSecretsOfProgramsAreNeverShown: whatever command shows a run, or says
+// why another is not the same, and whatever it leaves behind, nothing of it
+// holds a canary: not after the keys have been exchanged, either.
+func TestSecretsOfProgramsAreNeverShown(t *testing.T) {
+	near := &codingParrot{}
+	srv := httptest.NewServer(near)
+	t.Cleanup(srv.Close)
+	p := newPlace(t)
+	keys := filepath.Join(t.TempDir(), "keys")
+	const newCanary = "sk-canary-0aB1cD2eF3gH4iJ5"
+	values := []string{plainCanary, oddCanary, newCanary}
+	shown := 0
+	clean := func(what []string, r process) {
+		t.Helper()
+		shown++
+		for _, v := range values {
+			for form, text := range traces(v) {
+				if i := strings.Index(r.stdout+r.stderr, text); i >= 0 {
+					t.Errorf("coo %s shows it as %s: …%s…", strings.Join(what, " "), form, (r.stdout + r.stderr)[max(0, i-100):i+len(text)])
+				}
+			}
+		}
+		if found := leaks(t, p.dir, values...); len(found) > 0 {
+			t.Fatalf("coo %s: %d leaks:\n%s", strings.Join(what, " "), len(found), strings.Join(found, "\n"))
+		}
+	}
+	see := func(status int, args ...string) process {
+		t.Helper()
+		r := p.ends(status, args...)
+		clean(args, r)
+		return r
+	}
+	set := func(plain, odd string) {
+		p.env = append(p.without("PLAIN_CANARY_API_KEY", "ODD_CANARY_API_KEY").env, "PLAIN_CANARY_API_KEY="+plain, "ODD_CANARY_API_KEY="+odd)
+		if err := os.WriteFile(keys, []byte(plain+"\n"+odd+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run := func(more string, flags ...string) []string {
+		args := append([]string{"run", "--name", "teller"}, flags...)
+		return append(args, "--", "python3", "teller.py", keys, more)
+	}
+	live := []string{"--calls=live", "--resolve", "parrot.test:80:" + srv.Listener.Addr().String()}
+	p.write("teller.py", tellerProgram)
+
+	set(plainCanary, oddCanary)
+	first := see(exitFailed, run("a", append(live, "--json=first.json")...)...)
+	heard := near.everything()
+	for _, v := range []string{plainCanary, oddCanary} {
+		if !strings.Contains(heard, v) {
+			t.Fatalf("the server never heard %q: nothing is proved", v)
+		}
+	}
+	if n := strings.Count(first.stdout, wire.Placeholder("PLAIN_CANARY_API_KEY")); n < 16 {
+		t.Errorf("the placeholder came back only %d times: %s", n, first.stdout)
+	}
+	set(newCanary, oddCanary)
+	second := see(exitFailed, run("a", live...)...)
+	if second.stdout != first.stdout {
+		t.Errorf("with another key it prints\n%s\nbefore\n%s", second.stdout, first.stdout)
+	}
+	see(exitFailed, run("b", live...)...)
+
+	for _, view := range [][]string{
+		{"inspect", "#1"},
+		{"inspect", "#1", "--json"},
+		{"inspect", "#1", "--graph"},
+		{"inspect", "#1", "--lineage", "report.txt"},
+		{"logs", "#1", "--times"},
+		{"logs", "#1", "--json"},
+		{"explain", "#1"},
+		{"fsck"},
+		{"replay", "#1"},
+		{"freeze", "export", "#1", "frozen"},
+		{"pack", "#1", "--yes", "-o", "run.zip"},
+		{"inspect", "run.zip"},
+		{"unpack", "run.zip", "unpacked"},
+	} {
+		status := exitOK
+		if view[0] == "replay" {
+			status = exitFailed
+		}
+		r := p.coo(view...)
+		if r.status != status && r.status != exitOK {
+			t.Errorf("coo %s: exit %d\n%s%s", strings.Join(view, " "), r.status, r.stdout, r.stderr)
+		}
+		clean(view, r)
+	}
+	// Each record, as question and answer where it is a call.
+	for n := range 40 {
+		view := []string{"inspect", "#1", "--call", strconv.Itoa(n)}
+		clean(view, p.coo(view...))
+	}
+	see(exitDiverged, "diff", "#1", "#3")
+	// A call that is not frozen: the nearest one, and the difference to it.
+	miss := see(exitNotFrozen, run("c", "--calls=frozen", "--from", "frozen")...)
+	if !strings.Contains(miss.stderr, "nearest: ") || !strings.Contains(miss.stderr, "/more: ") {
+		t.Errorf("the miss says %s", miss.stderr)
+	}
+	see(exitOK, "explain", "#1")
+	p.write("teller.py", strings.Replace(tellerProgram, "my key is ", "my new key is ", 1))
+	see(exitNotFrozen, "replay", "#1", "--against", ".")
+	see(exitOK, "explain", "#1")
+	proved(t, "canaries of programs: 0 in what %d commands show and leave behind", shown)
+}
+
+// A program that writes the real value into its workspace is told on, and
+// what it wrote is not kept.
+func TestProgramsThatWriteSecrets(t *testing.T) {
+	p := newPlace(t)
+	p.env = append(p.env, "PLAIN_CANARY_API_KEY="+plainCanary)
+	keys := filepath.Join(t.TempDir(), "keys")
+	if err := os.WriteFile(keys, []byte(plainCanary), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := p.ends(exitOK, "run", "--", "cp", keys, "leak.txt")
+	if !strings.Contains(r.stderr, `coo: "leak.txt" holds a secret: it is not recorded`) {
+		t.Errorf("it is not told: %s", r.stderr)
+	}
+	if strings.Contains(r.stdout+r.stderr, plainCanary) {
+		t.Errorf("the terminal shows it: %s%s", r.stdout, r.stderr)
+	}
+	if found := leaks(t, filepath.Join(p.dir, ".coo"), plainCanary); len(found) > 0 {
+		t.Errorf("leaks:\n%s", strings.Join(found, "\n"))
 	}
 }
 
