@@ -2,10 +2,11 @@
 // bare server, other tools and its own aims, each pair in one run. Everything
 // stays on this machine.
 //
-//	bench -coo FILE [-dir DIR] [-cpuprofile FILE] [SECTION…]
+//	bench -coo FILE [-dir DIR] [-tools DIR -source DIR] [-cpuprofile FILE] [SECTION…]
 //
-// Sections are append, latency, replay, history, verify, pack, start and box; without
-// one, all of them. Run it with ./bench/run.sh.
+// Sections are append, latency, replay, history, verify, pack, start, box and
+// peers; without one, all of them but peers, which takes other tools, and longer.
+// Run it with ./bench/run.sh.
 package main
 
 import (
@@ -26,6 +27,8 @@ type bench struct {
 	dir  string // for stores; on the disk that is measured
 	rows table
 
+	tools, source string // directories: other tools, and what is here
+
 	large string // directory whose store has the run of 10,000 calls; made by the first section that needs it
 	long  string // directory whose store has the run of the growing history
 }
@@ -42,11 +45,19 @@ var sections = []struct {
 	{"pack", (*bench).pack},
 	{"start", (*bench).start},
 	{"box", (*bench).box},
+	{"peers", (*bench).peers},
 }
 
 func main() {
 	if len(os.Args) > 2 && os.Args[1] == peakFlag {
 		os.Exit(peakOf(os.Args[2:]))
+	}
+	if len(os.Args) == 7 && os.Args[1] == clientFlag {
+		if err := client(os.Args[2], os.Args[3], os.Args[4], os.Args[5], os.Args[6]); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
 	}
 	if err := measure(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -57,6 +68,8 @@ func main() {
 func measure() error {
 	coo := flag.String("coo", "", "the coo binary, `FILE`")
 	dir := flag.String("dir", "", "make stores in `DIR` (default: a new directory in $TMPDIR)")
+	tools := flag.String("tools", "", "the other tools are in `DIR`")
+	source := flag.String("source", "", "`DIR` of this program's source")
 	profile := flag.String("cpuprofile", "", "write a CPU profile of this process to `FILE`")
 	flag.Parse()
 	var names []string
@@ -65,7 +78,7 @@ func measure() error {
 	}
 	chosen := flag.Args()
 	if len(chosen) == 0 {
-		chosen = names
+		chosen = slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == "peers" })
 	}
 	for _, c := range chosen {
 		if !slices.Contains(names, c) {
@@ -80,7 +93,7 @@ func measure() error {
 		return err
 	}
 	defer os.RemoveAll(tmp)
-	b := &bench{ctx: context.Background(), coo: *coo, dir: tmp}
+	b := &bench{ctx: context.Background(), coo: *coo, dir: tmp, tools: *tools, source: *source}
 	if *profile != "" {
 		f, err := os.Create(*profile)
 		if err != nil {
