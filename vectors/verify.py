@@ -22,6 +22,8 @@ MAX_LINE = 4 << 20
 MAX_INLINE = 16 << 10
 MAX_BODY = 64 << 20
 MAX_STREAM = 8 << 30
+# What one record takes: of parts, and of bytes.
+FULL = {"data": (256, 1 << 20), "out": (256, 64 << 10)}
 
 
 class Damage(Exception):
@@ -94,10 +96,12 @@ RECORDS = {
              "mission": {"kind": text, "main": text, "files": [FILE]}},
     "input": {"kind": text, "name": text, "sha256": Or(sha256)},
     "clock": {"now": text},
-    "call": {"kind": text, "req": sha256},
+    "call": {"at?": integer, "kind": text, "req": sha256},
     "answer": {"call": integer, "ans": sha256},
-    "head": {"call": integer, "head": sha256},
-    "tail": {"call": integer, "how": text, "ans": sha256},
+    "head": {"at?": integer, "call": integer, "head": sha256},
+    "data": {"at": [integer], "call": integer, "lens": [integer]},
+    "tail": {"at?": integer, "call": integer, "how": text, "ans": sha256},
+    "out": {"call": integer, "fd": integer, "lens": [integer], "sha256": sha256},
     "exit": {"call": integer, "status": integer, "signal?": given, "stdout": sha256, "stderr": sha256,
              "writes": [{"path": text, "mode": text, "sha256": Or(sha256)}]},
     "write": {"path": text, "mode": text, "sha256": Or(sha256), "size": integer},
@@ -153,6 +157,9 @@ class Run:
         self.root, self.named = root, set()
         self.calls, self.open, self.execs = {}, {}, {}
         self.due = None  # a program's call whose head or tail comes next
+        self.now = {}  # the latest time inside, by program
+        self.starts = False  # the start of a program's clock comes next
+        self.unfilled = None  # what the record before had room for
 
     def content(self, name, what):
         """Check a blob of any length; return its size and first 16 KiB."""
@@ -234,11 +241,12 @@ class Run:
             self.open[n] = t
         elif t == "call" and r["kind"] == "exec":
             need(self.level != "script", "a run of level script starts no program")
-            self.execs[n] = 0
+            self.execs[n], self.now[n] = 0, 0
+            self.starts = self.exact and not (self.alone and self.pinned)
             self.start(r["req"])
         elif t == "call":
             need(r["kind"] == "http", "unknown kind of call")
-            self.calls[n] = {"p": r.get("p"), "head": None, "req": r["req"], "ans": None}
+            self.calls[n] = {"p": r.get("p"), "head": None, "lens": [], "req": r["req"], "ans": None}
             self.request(r["req"])
         elif t == "answer":
             self.waiting(r, False)["ans"] = r["ans"]
@@ -248,8 +256,18 @@ class Run:
             need(call["head"] is None, f"call {r['call']} has a head already")
             need(fits(decode(self.blob(r["head"], "head")), HEAD), "head: not a head document")
             call["head"] = r["head"]
+        elif t == "data":
+            call = self.waiting(r, True)
+            need(call["head"] is not None, f"call {r['call']} has no head")
+            need(len(r["at"]) == len(r["lens"]), "data: chunks and times differ in number")
+            self.parts(r, (r["call"], None))
+            call["lens"] += r["lens"]
         elif t == "tail":
             self.tail(r)
+        elif t == "out":
+            need(r["call"] in self.execs, f"record {r['call']} is not a program that runs")
+            need(r["fd"] in (1, 2), "out: fd")
+            self.parts(r, (r["call"], r["fd"]))
         elif t == "exit":
             self.exit(r)
         elif t in ("rollback", "step-end"):
@@ -261,8 +279,10 @@ class Run:
             del self.open[r["fork"]]
         elif t == "end":
             need(not self.execs, "end before the exit of a program")
+        if t not in FULL:
+            self.unfilled = None
         members = r["mission"]["files"] + r["rules"] if t == "open" else r.get("outputs", []) + r.get("undone", [])
-        for holder in [r, *members]:
+        for holder in members if t == "out" else [r, *members]:
             for key in ("sha256", "tree", "wrote", "result", "freeze", "before", "after"):
                 if holder.get(key) is not None:
                     self.content(holder[key], key)
@@ -271,7 +291,8 @@ class Run:
         """Check what is demanded of the records of programs and between them."""
         t = r["t"]
         if t == "open":
-            self.level, self.alone = r["level"], r["mission"]["kind"] == "program"
+            self.level, self.alone, self.pinned = r["level"], r["mission"]["kind"] == "program", r["clock"] is not None
+            self.exact = self.level == "deterministic"
             return
         if t == "seal":
             return
@@ -282,11 +303,39 @@ class Run:
         if "p" in r:
             need(r["p"] in self.execs, f"record {r['p']} is not a program that runs")
             self.execs[r["p"]] += 1
-            self.due = n
+            self.due = None if self.exact else n
+        need(self.exact or t not in FULL, f"{t} in a run of level {self.level}")
+        need(t == "clock" or not self.starts, "the start of the program's clock is missing")
+        starts, self.starts = self.starts, False
+        self.times(r)
         if self.alone:
             need(exec == (n == 1), "the run of a program begins with its exec call, and has no other")
-            need(t in ("call", "head", "tail", "exit", "end"), f"{t} in the run of a program")
+            need(t in ("call", "head", "data", "tail", "out", "exit", "end") or starts, f"{t} in the run of a program")
             need(t != "call" or exec or "p" in r, "p is missing")
+
+    def times(self, r):
+        """Check the times inside, which never go back, of a record of a program."""
+        t = r["t"]
+        p = r.get("p")
+        if t in ("head", "data", "tail") and r["call"] in self.calls:
+            p = self.calls[r["call"]]["p"]
+        if t == "call" and p is None:
+            need("at" not in r, "at is a member of a program's calls")
+        if p is None or t not in ("call", "head", "data", "tail"):
+            return
+        need(("at" in r) == self.exact, "at is there at level deterministic, and nowhere else")
+        for at in r["at"] if t == "data" else [r["at"]] if self.exact else []:
+            need(at >= self.now[p], f"{t}: at {at}, after {self.now[p]}")
+            self.now[p] = at
+
+    def parts(self, r, what):
+        """Check the parts of a record that takes no more than it should, and no less."""
+        most, size = FULL[r["t"]]
+        room = lambda lens: len(lens) < most and sum(lens) < size
+        need(r["lens"] and min(r["lens"]) > 0, f"{r['t']}: an empty part, or none")
+        need(room(r["lens"][:-1]), f"{r['t']}: more than one record takes")
+        need(self.unfilled != what, f"{r['t']}: the record before could have held it")
+        self.unfilled = what if room(r["lens"]) else None
 
     def waiting(self, r, program):
         call = self.calls.get(r["call"])
@@ -304,6 +353,11 @@ class Run:
         if "status" in doc:
             head = sha(canonical({"headers": doc["headers"], "status": doc["status"]}).encode())
         need(call["head"] == head, "the head is not that of the answer")
+        if self.exact and head:
+            lens, given = doc.get("lens", []), call["lens"]
+            more = len(lens) - len(given)
+            need(lens[:len(given)] == given and more in ((0,) if r["how"] == "client" else (0, 1)),
+                 "the chunks of the answer are not those delivered, and one more at most")
 
     def exit(self, r):
         need(self.execs.get(r["call"]) == 0, f"record {r['call']} is not a program that can end")

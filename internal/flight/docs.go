@@ -111,9 +111,32 @@ func parseTree(name Name, doc []byte) ([]Ref, error) {
 	return refs, nil
 }
 
-// CheckTail holds the tail of an answer to its head, nil when it has none, and
-// to the document that it names.
-func CheckTail(t *Tail, h *Head, doc []byte) error {
+// A Begun is what a program was given of an answer before its tail.
+type Begun struct {
+	Head *Head   // nil: none came
+	Lens []int64 // of the chunks in data records
+}
+
+// Beginnings are those of the answers that have not ended, by their calls.
+type Beginnings map[int64]Begun
+
+// Add takes the next record.
+func (b Beginnings) Add(rec Record) {
+	switch rec := rec.(type) {
+	case *Head:
+		b[rec.Call] = Begun{Head: rec}
+	case *Data:
+		begun := b[rec.Call]
+		begun.Lens = append(begun.Lens, rec.Lens...)
+		b[rec.Call] = begun
+	case *Tail:
+		delete(b, rec.Call)
+	}
+}
+
+// CheckTail holds the tail of an answer to its beginning and to the document
+// that it names.
+func CheckTail(t *Tail, b Begun, doc []byte) error {
 	i, err := parseAnswer(StreamDoc, doc)
 	if err != nil {
 		return err
@@ -125,14 +148,32 @@ func CheckTail(t *Tail, h *Head, doc []byte) error {
 	switch {
 	case t.How != want:
 		return fmt.Errorf("how is %q, its answer says %q", t.How, want)
-	case (h == nil) != (i.Status == 0):
+	case (b.Head == nil) != (i.Status == 0):
 		return errors.New("an answer with a status has a head, and no other has")
-	case h == nil:
+	case b.Head == nil:
 		return nil
+	case t.At != nil && !b.leadsTo(i):
+		return errors.New("the chunks of the answer are not those delivered, and one more at most")
 	}
 	head, err := wire.EncodeHead(i.Status, i.Headers)
-	if err == nil && digest.Of(head) != h.Head {
-		err = fmt.Errorf("record %d is not the head of this answer", h.N)
+	if err == nil && digest.Of(head) != b.Head.Head {
+		err = fmt.Errorf("record %d is not the head of this answer", b.Head.N)
 	}
 	return err
+}
+
+// leadsTo reports whether the chunks delivered before the tail are those of
+// the answer, of which the last may have come with the tail. What the program
+// left has none that came to it later.
+func (b Begun) leadsTo(i *wire.AnswerInfo) bool {
+	more := len(i.Lens) - len(b.Lens)
+	if more < 0 || more > 1 || more == 1 && i.Error == "client" {
+		return false
+	}
+	for k, n := range b.Lens {
+		if int64(i.Lens[k]) != n {
+			return false
+		}
+	}
+	return true
 }

@@ -12,11 +12,20 @@ type order struct {
 	state   state
 	level   string
 	program bool // the run is of a program, not of a script that may start some
+	pinned  bool // its clock is
 	calls   []frozenCall
-	index   map[int64]int    // n of a call record to its place in calls
-	opens   map[int64]string // n of the fork and step records that have not ended
-	execs   map[int64]int    // n of the exec calls that run, to their calls without a tail
-	due     int64            // a program's call whose head or tail comes next; 0: none
+	index   map[int64]int      // n of a call record to its place in calls
+	opens   map[int64]string   // n of the fork and step records that have not ended
+	execs   map[int64]*started // n of the exec calls that run
+	due     int64              // a program's call whose head or tail comes next; 0: none
+	starts  bool               // the start of a program's clock comes next
+	last    unfilled           // what the record before may not have stopped at
+}
+
+// A started program runs.
+type started struct {
+	open int   // its calls without a tail
+	now  int64 // the latest time inside
 }
 
 type state uint8
@@ -68,8 +77,12 @@ func (o *order) check(r Record) error {
 		return err
 	case *Head:
 		return o.checkHead(r)
+	case *Data:
+		return o.checkData(r)
 	case *Tail:
 		return o.checkTail(r)
+	case *Out:
+		return o.checkOut(r)
 	case *Exit:
 		return o.checkExit(r)
 	case *StepEnd:
@@ -112,23 +125,29 @@ func (o *order) waiting(r Record, n int64, program bool) (*frozenCall, error) {
 
 // note takes a record that check has let pass.
 func (o *order) note(r Record) {
+	o.last, o.starts = unfilledBy(r), false
 	switch r := r.(type) {
 	case *Open:
 		*o = order{
-			state: running, level: r.Level, program: r.Mission.Kind == "program",
-			index: make(map[int64]int), opens: make(map[int64]string), execs: make(map[int64]int),
+			state: running, level: r.Level, program: r.Mission.Kind == "program", pinned: r.Clock != nil,
+			index: make(map[int64]int), opens: make(map[int64]string), execs: make(map[int64]*started),
 		}
 	case *Call:
 		o.noteCall(r)
 	case *Answer:
 		o.calls[o.index[r.Call]].ans = &r.Ans
 	case *Head:
-		o.calls[o.index[r.Call]].headed = true
+		c := &o.calls[o.index[r.Call]]
+		c.headed = true
+		o.execs[c.p].passes(r.At)
 		o.due = 0
+	case *Data:
+		o.execs[o.calls[o.index[r.Call]].p].now = r.At[len(r.At)-1]
 	case *Tail:
 		c := &o.calls[o.index[r.Call]]
 		c.ans = &r.Ans
-		o.execs[c.p]--
+		o.execs[c.p].open--
+		o.execs[c.p].passes(r.At)
 		o.due = 0
 	case *Exit:
 		delete(o.execs, r.Call)

@@ -18,7 +18,8 @@ import (
 //
 // Heads and tails of several calls may interleave. A call stands directly
 // before its head, or before its tail when it has no head: what has a place in
-// the order is the moment an answer is released, not that of a request.
+// the order is the moment an answer is released, not that of a request. Level
+// deterministic is another matter: see orderexact.go.
 
 // checkProgram reports what no record may do in the run of a program, or
 // between a program's call and its head.
@@ -29,6 +30,9 @@ func (o *order) checkProgram(r Record) error {
 	}
 	if o.due != 0 && ofCall(r) != o.due {
 		return fmt.Errorf("%s between call %d of a program and its head or tail", r.kind(), o.due)
+	}
+	if err := o.checkExact(r); err != nil {
+		return err
 	}
 	if !o.program {
 		return nil
@@ -41,8 +45,12 @@ func (o *order) checkProgram(r Record) error {
 		return errors.New("call: p is missing: every call in the run of a program is the program's")
 	}
 	switch r.(type) {
-	case *Call, *Head, *Tail, *Exit, *End:
+	case *Call, *Head, *Data, *Tail, *Out, *Exit, *End:
 		return nil
+	case *Clock:
+		if o.starts {
+			return nil
+		}
 	}
 	return fmt.Errorf("%s in the run of a program", r.kind())
 }
@@ -61,12 +69,22 @@ func ofCall(r Record) int64 {
 func (o *order) checkCall(c *Call) error {
 	switch c.Kind {
 	case "exec":
-		if o.level == "script" {
+		switch {
+		case o.level == "script":
 			return errors.New("call: a run of level script starts no program")
+		case c.At != nil:
+			return errors.New("call: the start of a program has no time inside")
 		}
 	case "http":
-		if _, ok := o.execs[c.P]; c.P != 0 && !ok {
+		_, ok := o.execs[c.P]
+		switch {
+		case c.P == 0 && c.At != nil:
+			return errors.New("call: at is a member of a program's calls")
+		case c.P == 0:
+		case !ok:
 			return fmt.Errorf("call: record %d is not a program that runs", c.P)
+		default:
+			return o.checkAt(c, c.P, c.At)
 		}
 	default:
 		return fmt.Errorf("call: unknown kind %.40q", c.Kind)
@@ -76,40 +94,50 @@ func (o *order) checkCall(c *Call) error {
 
 func (o *order) noteCall(c *Call) {
 	if c.Kind == "exec" {
-		o.execs[c.N] = 0
+		o.execs[c.N] = &started{}
+		o.starts = o.exact() && !(o.program && o.pinned)
 		return
 	}
 	o.index[c.N] = len(o.calls)
 	o.calls = append(o.calls, frozenCall{n: c.N, p: c.P, req: c.Req})
 	if c.P != 0 {
-		o.execs[c.P]++
+		o.execs[c.P].open++
+		o.execs[c.P].passes(c.At)
+	}
+	if c.P != 0 && !o.exact() {
 		o.due = c.N
 	}
 }
 
 func (o *order) checkHead(h *Head) error {
 	c, err := o.waiting(h, h.Call, true)
-	if err == nil && c.headed {
-		err = fmt.Errorf("head: call %d has one already", h.Call)
+	switch {
+	case err != nil:
+		return err
+	case c.headed:
+		return fmt.Errorf("head: call %d has one already", h.Call)
 	}
-	return err
+	return o.checkAt(h, c.p, h.At)
 }
 
 func (o *order) checkTail(t *Tail) error {
 	if t.How != HowEOF && !wire.IsFailure(t.How) {
 		return fmt.Errorf("tail: how is %.40q", t.How)
 	}
-	_, err := o.waiting(t, t.Call, true)
-	return err
+	c, err := o.waiting(t, t.Call, true)
+	if err != nil {
+		return err
+	}
+	return o.checkAt(t, c.p, t.At)
 }
 
 func (o *order) checkExit(x *Exit) error {
-	open, ok := o.execs[x.Call]
+	p, ok := o.execs[x.Call]
 	switch {
 	case !ok:
 		return fmt.Errorf("exit: record %d is not a program that runs", x.Call)
-	case open > 0:
-		return fmt.Errorf("exit: %d calls of the program have no tail", open)
+	case p.open > 0:
+		return fmt.Errorf("exit: %d calls of the program have no tail", p.open)
 	case x.Status < 0 || x.Status > maxStatus:
 		return fmt.Errorf("exit: status %d is outside 0 to %d", x.Status, int64(maxStatus))
 	case x.Signal != "" && !strings.HasPrefix(x.Signal, "SIG"):

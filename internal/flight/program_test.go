@@ -16,8 +16,13 @@ import (
 // whose number it returns.
 func (s script) openProgram() int64 {
 	s.t.Helper()
+	return s.openAt("frozen")
+}
+
+func (s script) openAt(level string) int64 {
+	s.t.Helper()
 	s.add(&Open{
-		Format: Format, Epoch: Epoch, Level: "frozen", Limits: "limits/1",
+		Format: Format, Epoch: Epoch, Level: level, Limits: "limits/1",
 		Seed: "0", Rules: []Rule{{ID: "program/1", SHA256: s.blob("rules\n")}},
 		Mission: Mission{Kind: "program", Main: "python3 agent.py"},
 	})
@@ -45,6 +50,11 @@ func (s script) exec() int64 {
 // programCall adds a call of the program p and returns its number.
 func (s script) programCall(p int64, url, body string) int64 {
 	s.t.Helper()
+	return s.programCallAt(nil, p, url, body)
+}
+
+func (s script) programCallAt(at *int64, p int64, url, body string) int64 {
+	s.t.Helper()
 	req := wire.Request{Method: "POST", URL: wire.Lit(url), Body: wire.Lit(body)}
 	doc, err := req.Doc(wire.Builtin())
 	if err != nil {
@@ -52,17 +62,22 @@ func (s script) programCall(p int64, url, body string) int64 {
 	}
 	s.blob(string(doc.Bytes))
 	s.blob(string(doc.Body))
-	return s.add(&Call{Envelope: Envelope{P: p}, Kind: "http", Req: doc.Key})
+	return s.add(&Call{Envelope: Envelope{P: p}, At: at, Kind: "http", Req: doc.Key})
 }
 
 // head adds the head of the answer to a call.
 func (s script) head(call int64, status int, headers [][2]string) {
 	s.t.Helper()
+	s.headAt(nil, call, status, headers)
+}
+
+func (s script) headAt(at *int64, call int64, status int, headers [][2]string) {
+	s.t.Helper()
 	doc, err := wire.EncodeHead(status, headers)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.add(&Head{Call: call, Head: s.blob(string(doc))})
+	s.add(&Head{At: at, Call: call, Head: s.blob(string(doc))})
 }
 
 // tail adds the end of an answer that came in chunks through a spool.

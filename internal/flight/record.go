@@ -48,7 +48,7 @@ type Open struct {
 	Envelope
 	Format  string            `json:"format"`
 	Epoch   int64             `json:"epoch"`
-	Level   string            `json:"level"`  // isolation level: script, frozen, proxied
+	Level   string            `json:"level"`  // isolation level: script, deterministic, frozen, proxied
 	Limits  string            `json:"limits"` // name of the limits profile: "limits/1"
 	Args    map[string]string `json:"args"`
 	Seed    string            `json:"seed"`  // decimal
@@ -94,10 +94,12 @@ type Clock struct {
 
 // Call records a request at the moment the mission makes it, the start of a
 // program (exec), or a request of a program (P is set): that one directly
-// before its [Head], or before its [Tail] when it has none.
+// before its [Head], or before its [Tail] when it has none; at level
+// deterministic, where that moment is no accident, when the program makes it.
 type Call struct {
 	Envelope
-	Kind string      `json:"kind"` // http, exec
+	At   *int64      `json:"at,omitempty"` // of a program, at level deterministic: see [Data]
+	Kind string      `json:"kind"`         // http, exec
 	Req  digest.Call `json:"req"`
 }
 
@@ -111,20 +113,56 @@ type Answer struct {
 // Head records that status and headers of an answer went to a program.
 type Head struct {
 	Envelope
-	Call int64         `json:"call"` // n of the program's call
-	Head digest.Digest `json:"head"` // of the document that wire.EncodeHead makes
+	At   *int64        `json:"at,omitempty"` // at level deterministic: see [Data]
+	Call int64         `json:"call"`         // n of the program's call
+	Head digest.Digest `json:"head"`         // of the document that wire.EncodeHead makes
 }
 
-// Tail records the end of an answer that went to a program.
+// Data records that chunks of an answer went to a program one after the other,
+// and nothing else in between. It is made at level deterministic only, and is
+// full with [MaxDataChunks], or with [MaxDataSize] bytes: then the next begins.
+type Data struct {
+	Envelope
+	// At are the times inside at which the chunks were delivered, in
+	// nanoseconds since the program began.
+	At   []int64 `json:"at"`
+	Call int64   `json:"call"` // n of the program's call
+	Lens []int64 `json:"lens"` // of the chunks, in bytes
+}
+
+// Tail records the end of an answer that went to a program. At level
+// deterministic the last chunk of the answer may have come with it, and is in
+// no [Data] then.
 type Tail struct {
 	Envelope
-	Call int64         `json:"call"` // n of the program's call
-	How  string        `json:"how"`  // eof, or the failure that the answer names
+	At   *int64        `json:"at,omitempty"` // at level deterministic: see [Data]
+	Call int64         `json:"call"`         // n of the program's call
+	How  string        `json:"how"`          // eof, or the failure that the answer names
 	Ans  digest.Answer `json:"ans"`
 }
 
 // HowEOF is how an answer ends that came whole.
 const HowEOF = "eof"
+
+// Out records what a program printed on one of its outputs, call by call, with
+// nothing else in between. It is made at level deterministic only, and is full
+// with [MaxOutWrites], or with [MaxOutSize] bytes: then the next begins. The
+// bytes themselves are in the content that [Exit] names.
+type Out struct {
+	Envelope
+	Call   int64         `json:"call"`   // n of the exec call
+	FD     int64         `json:"fd"`     // 1: stdout, 2: stderr
+	Lens   []int64       `json:"lens"`   // of what it wrote at once, in bytes
+	SHA256 digest.Digest `json:"sha256"` // of all of it, secrets replaced; no blob
+}
+
+// The limits at which a [Data] or an [Out] is full.
+const (
+	MaxDataChunks = 256
+	MaxDataSize   = 1 << 20
+	MaxOutWrites  = 256
+	MaxOutSize    = 64 << 10
+)
 
 // Exit records that a program and all it has started have ended.
 type Exit struct {
@@ -249,7 +287,9 @@ func (*Clock) kind() string     { return "clock" }
 func (*Call) kind() string      { return "call" }
 func (*Answer) kind() string    { return "answer" }
 func (*Head) kind() string      { return "head" }
+func (*Data) kind() string      { return "data" }
 func (*Tail) kind() string      { return "tail" }
+func (*Out) kind() string       { return "out" }
 func (*Exit) kind() string      { return "exit" }
 func (*Write) kind() string     { return "write" }
 func (*Step) kind() string      { return "step" }
@@ -276,8 +316,12 @@ func newRecord(t string) Record {
 		return new(Answer)
 	case "head":
 		return new(Head)
+	case "data":
+		return new(Data)
 	case "tail":
 		return new(Tail)
+	case "out":
+		return new(Out)
 	case "exit":
 		return new(Exit)
 	case "write":

@@ -76,6 +76,21 @@ func (f *forger) sound() []Record {
 	}
 }
 
+// soundExact returns the records of a run at level deterministic that is not
+// refused.
+func (f *forger) soundExact() []Record {
+	r := f.sound()
+	r[0].(*Open).Level = "deterministic"
+	call, head, tail := r[2].(*Call), r[3].(*Head), r[4].(*Tail)
+	call.At, head.Call, head.At, tail.Call, tail.At = new(int64(5)), 3, new(int64(7)), 3, new(int64(9))
+	return []Record{
+		r[0], r[1], &Clock{Now: "2026-11-23T09:00:00.000Z"}, call, head,
+		&Data{At: []int64{8}, Call: 3, Lens: []int64{3}},
+		&Out{Call: 1, FD: 1, Lens: []int64{4}, SHA256: digest.Of([]byte("ebb\n"))},
+		tail, r[5], r[6],
+	}
+}
+
 // seal numbers, links and seals records, whatever they are.
 func (f *forger) seal(recs []Record, entries ...string) string {
 	var link chain.Linker
@@ -235,6 +250,8 @@ func refusals(t *testing.T) []refusal {
 		delete(f.blobs, digest.Of([]byte("import openai\n")).String())
 	})
 
+	out = append(out, exactRefusals(t)...)
+
 	// The seal.
 	f = &forger{t, map[string]string{}}
 	recs := f.sound()
@@ -243,6 +260,76 @@ func refusals(t *testing.T) []refusal {
 	for i := range out[1:] {
 		out[i+1].share(sound)
 	}
+	return out
+}
+
+// exactRefusals are those of level deterministic, after a run that is none.
+func exactRefusals(t *testing.T) []refusal {
+	var out []refusal
+	refuse := func(name string, record int64, forge func(f *forger, r []Record) []Record) {
+		f := &forger{t, map[string]string{}}
+		out = append(out, refusal{Name: name, Record: record, Flight: f.seal(forge(f, f.soundExact())), Blobs: f.blobs})
+	}
+	edit := func(name string, record int64, change func(f *forger, r []Record)) {
+		refuse(name, record, func(f *forger, r []Record) []Record { change(f, r); return r })
+	}
+	insert := func(name string, record int64, i int, rec Record) {
+		refuse(name, record, func(_ *forger, r []Record) []Record { return slices.Insert(r, i, rec) })
+	}
+	data := func(name string, d *Data) {
+		edit(name, 5, func(_ *forger, r []Record) { r[5] = d })
+	}
+	printed := func(name string, o *Out) {
+		edit(name, 6, func(_ *forger, r []Record) { r[6] = o })
+	}
+	at := func(n int64) *int64 { return &n }
+	ones := func(n int) []int64 { return slices.Repeat([]int64{1}, n) }
+
+	refuse("sound at level deterministic", -1, func(_ *forger, r []Record) []Record { return r })
+	refuse("no start of the clock", 2, func(_ *forger, r []Record) []Record { return slices.Delete(r, 2, 3) })
+	edit("a pinned clock and its start", 2, func(_ *forger, r []Record) { r[0].(*Open).Clock = new("2026-11-23T09:00:00.000Z") })
+	insert("a second start of the clock", 3, 3, &Clock{Now: "2026-11-23T09:00:00.000Z"})
+	edit("exec at a time", 1, func(_ *forger, r []Record) { r[1].(*Call).At = at(0) })
+	edit("call at no time", 3, func(_ *forger, r []Record) { r[3].(*Call).At = nil })
+	edit("head at no time", 4, func(_ *forger, r []Record) { r[4].(*Head).At = nil })
+	edit("tail at no time", 7, func(_ *forger, r []Record) { r[7].(*Tail).At = nil })
+	edit("a time before the start", 3, func(_ *forger, r []Record) { r[3].(*Call).At = at(-1) })
+	edit("a head before its call", 4, func(_ *forger, r []Record) { r[4].(*Head).At = at(4) })
+	edit("a chunk before its head", 5, func(_ *forger, r []Record) { r[5].(*Data).At[0] = 6 })
+	edit("a tail before a chunk", 7, func(_ *forger, r []Record) { r[7].(*Tail).At = at(7) })
+	data("chunks that go back", &Data{At: []int64{9, 8}, Call: 3, Lens: []int64{2, 1}})
+	data("a chunk without a time", &Data{At: []int64{8}, Call: 3, Lens: []int64{2, 1}})
+	data("no chunk", &Data{At: []int64{}, Call: 3, Lens: []int64{}})
+	data("a chunk of nothing", &Data{At: []int64{8, 8}, Call: 3, Lens: []int64{3, 0}})
+	data("data of no call", &Data{At: []int64{8}, Call: 1, Lens: []int64{3}})
+	data("a chunk too many", &Data{At: slices.Repeat([]int64{8}, 257), Call: 3, Lens: ones(257)})
+	data("a byte too many", &Data{At: []int64{8, 8}, Call: 3, Lens: []int64{1 << 20, 1}})
+	insert("data before the head", 4, 4, &Data{At: []int64{8}, Call: 3, Lens: []int64{3}})
+	insert("data in two records", 6, 6, &Data{At: []int64{8}, Call: 3, Lens: []int64{2}})
+	insert("data after the tail", 8, 8, &Data{At: []int64{9}, Call: 3, Lens: []int64{2}})
+	edit("chunks that the answer does not have", 7, func(_ *forger, r []Record) { r[5].(*Data).Lens[0] = 4 })
+	refuse("two chunks with the end", 7, func(f *forger, r []Record) []Record {
+		r[7] = &Tail{At: at(9), Call: 3, How: "eof", Ans: f.ans(strings.Replace(whole, "[3,2]", "[3,1,1]", 1))}
+		return r
+	})
+	edit("a chunk to a program that left", 7, func(f *forger, r []Record) {
+		r[7] = &Tail{At: at(9), Call: 3, How: "client", Ans: f.ans(strings.Replace(whole, "null", `"client"`, 1))}
+	})
+	printed("out of no program", &Out{Call: 3, FD: 1, Lens: []int64{4}})
+	printed("out to another fd", &Out{Call: 1, FD: 3, Lens: []int64{4}})
+	printed("out of nothing", &Out{Call: 1, FD: 1, Lens: []int64{}})
+	printed("out with nothing written", &Out{Call: 1, FD: 1, Lens: []int64{4, 0}})
+	printed("a write too many", &Out{Call: 1, FD: 1, Lens: ones(257)})
+	printed("out of a byte too many", &Out{Call: 1, FD: 1, Lens: []int64{64 << 10, 1}})
+	insert("out in two records", 7, 7, &Out{Call: 1, FD: 1, Lens: []int64{4}})
+	insert("out after the exit", 9, 9, &Out{Call: 1, FD: 1, Lens: []int64{4}})
+	level := func(name, level string, record int64) {
+		edit(name, record, func(_ *forger, r []Record) { r[0].(*Open).Level = level })
+	}
+	level("level deterministic in name only", "frozen", 2)
+	edit("out at level frozen", 2, func(_ *forger, r []Record) {
+		r[0].(*Open).Level, r[2] = "frozen", &Out{Call: 1, FD: 1, Lens: []int64{4}}
+	})
 	return out
 }
 

@@ -17,6 +17,11 @@ func scan(line []byte) Record {
 		ans = scanDigest(s)
 		s.Lit(",")
 	}
+	var at *int64
+	if s.Try(`"at":`) {
+		at = new(s.Int())
+		s.Lit(",")
+	}
 	var e Envelope
 	if s.Try(`"b":`) {
 		if e.Branch = s.String(); e.Branch == "" {
@@ -28,9 +33,9 @@ func scan(line []byte) Record {
 	if s.Try(`"call":`) {
 		call := s.Int()
 		s.Lit(`,`)
-		r = scanOfCall(s, e, call, isAnswer, digest.Answer(ans))
+		r = scanOfCall(s, e, at, call, isAnswer, digest.Answer(ans))
 	} else if !isAnswer {
-		r = scanCall(s, e)
+		r = scanCall(s, e, at)
 	}
 	if r == nil || s.End() != nil {
 		return nil
@@ -38,8 +43,8 @@ func scan(line []byte) Record {
 	return r
 }
 
-func scanCall(s *canon.Scanner, e Envelope) Record {
-	c := &Call{Envelope: e}
+func scanCall(s *canon.Scanner, e Envelope, at *int64) Record {
+	c := &Call{Envelope: e, At: at}
 	s.Lit(`"kind":`)
 	c.Kind = s.String()
 	s.Lit(`,"n":`)
@@ -58,9 +63,9 @@ func scanCall(s *canon.Scanner, e Envelope) Record {
 }
 
 // scanOfCall reads the rest of an answer, a tail or a head.
-func scanOfCall(s *canon.Scanner, e Envelope, call int64, isAnswer bool, ans digest.Answer) Record {
+func scanOfCall(s *canon.Scanner, e Envelope, at *int64, call int64, isAnswer bool, ans digest.Answer) Record {
 	if !isAnswer {
-		h := &Head{Envelope: e, Call: call}
+		h := &Head{Envelope: e, At: at, Call: call}
 		s.Lit(`"head":`)
 		h.Head = scanDigest(s)
 		s.Lit(`,`)
@@ -68,10 +73,13 @@ func scanOfCall(s *canon.Scanner, e Envelope, call int64, isAnswer bool, ans dig
 		return h
 	}
 	if s.Try(`"how":`) {
-		t := &Tail{Envelope: e, Call: call, Ans: ans, How: s.String()}
+		t := &Tail{Envelope: e, At: at, Call: call, Ans: ans, How: s.String()}
 		s.Lit(`,`)
 		scanEnd(s, &t.Envelope, "tail")
 		return t
+	}
+	if at != nil {
+		return nil // no answer to a mission has one
 	}
 	a := &Answer{Envelope: e, Call: call, Ans: ans}
 	scanEnd(s, &a.Envelope, "answer")

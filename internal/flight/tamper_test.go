@@ -42,6 +42,9 @@ func TestFlipEveryBit(t *testing.T) { flipBits(t, script.small, 1) }
 // Of the run of a program, which has more bytes, one bit of each.
 func TestFlipEveryByteOfAProgram(t *testing.T) { flipBits(t, script.smallProgram, 8) }
 
+// The same at level deterministic.
+func TestFlipEveryByteOfAnExactRun(t *testing.T) { flipBits(t, script.smallExact, 8) }
+
 // flipBits flips every bit of a run, or one of so many, differently in each byte.
 func flipBits(t *testing.T, make func(script) SealFields, one int) {
 	if raceEnabled {
@@ -115,6 +118,11 @@ func TestEditedLines(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkEdits(t, program.Lines)
+	exact, err := Load(st, record(t, st, script.exact).ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkEdits(t, exact.Lines)
 	other, err := Load(st, record(t, st, script.small).ID)
 	if err != nil {
 		t.Fatal(err)
@@ -291,7 +299,11 @@ func FuzzDecode(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, line := range append(run.Lines, program.Lines...) {
+	exact, err := Load(st, record(f, st, script.exact).ID)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, line := range slices.Concat(run.Lines, program.Lines, exact.Lines) {
 		f.Add(line)
 	}
 	f.Add([]byte(`{"b":"","kind":"http","n":1,"prev":"` + strings.Repeat("0", 64) + `","req":"` + strings.Repeat("1", 64) + `","t":"call"}`))
@@ -312,7 +324,7 @@ func FuzzDecode(f *testing.F) {
 
 func FuzzRead(f *testing.F) {
 	st := newStore(f)
-	for _, make := range []func(script) SealFields{script.small, script.smallProgram} {
+	for _, make := range []func(script) SealFields{script.small, script.smallProgram, script.smallExact} {
 		b, err := os.ReadFile(st.Path(store.RunPath(record(f, st, make).ID)))
 		if err != nil {
 			f.Fatal(err)

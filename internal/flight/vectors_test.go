@@ -22,11 +22,13 @@ var update = flag.Bool("update", false, "write the vectors anew")
 
 const vectors = "../../vectors"
 
-// golden is a run of a script, goldenProgram one of a program, as [Run.Export]
-// writes them: between them they have a record of every type.
+// golden is a run of a script, goldenProgram one of a program, goldenExact one
+// of a program at level deterministic, as [Run.Export] writes them: between
+// them they have a record of every type.
 var (
 	golden        = filepath.Join(vectors, "flight", "golden")
 	goldenProgram = filepath.Join(vectors, "flight", "program")
+	goldenExact   = filepath.Join(vectors, "flight", "deterministic")
 )
 
 // A tampering is one line of vectors/flight/tampered.jsonl: an edit of a copy
@@ -43,6 +45,7 @@ type tampering struct {
 func TestVectorsGolden(t *testing.T) {
 	t.Run("script", func(t *testing.T) { checkGolden(t, golden, script.full) })
 	t.Run("program", func(t *testing.T) { checkGolden(t, goldenProgram, script.program) })
+	t.Run("deterministic", func(t *testing.T) { checkGolden(t, goldenExact, script.exact) })
 }
 
 func checkGolden(t *testing.T, golden string, make func(script) SealFields) {
@@ -321,7 +324,7 @@ func TestDocsShowTheGoldenRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, dir := range []string{golden, goldenProgram} {
+	for _, dir := range []string{golden, goldenProgram, goldenExact} {
 		files := readTree(t, dir)
 		if !bytes.Contains(doc, append([]byte("```jsonl\n"), files[store.FlightFile]...)) {
 			t.Errorf("docs/format/flight.md does not show %s/flight.jsonl", dir)

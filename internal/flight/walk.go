@@ -90,32 +90,29 @@ func (e *eacher) answer(d digest.Digest) ([]byte, error) {
 	return e.run.Blob(d)
 }
 
-// A Pairing holds the tails of a run to their heads and their answers. Add it
+// A Pairing holds the tails of a run to their beginnings and their answers. Add it
 // every record in turn; run is the one that they are of.
 type Pairing struct {
 	Run   *Run
-	heads map[int64]*Head // by their calls
+	begun Beginnings
 }
 
 // Add takes the next record. Doc returns the answer's document when it is a
 // tail. What does not fit is a [*store.DamageError] of the lines.
 func (p *Pairing) Add(rec Record, doc func(digest.Digest) ([]byte, error)) error {
-	switch rec := rec.(type) {
-	case *Head:
-		if p.heads == nil {
-			p.heads = map[int64]*Head{}
-		}
-		p.heads[rec.Call] = rec
-	case *Tail:
+	if p.begun == nil {
+		p.begun = Beginnings{}
+	}
+	if rec, ok := rec.(*Tail); ok {
 		b, err := doc(digest.Digest(rec.Ans))
 		if err != nil {
 			return err
 		}
-		if err := CheckTail(rec, p.heads[rec.Call], b); err != nil {
+		if err := CheckTail(rec, p.begun[rec.Call], b); err != nil {
 			return p.damage(rec, err)
 		}
-		delete(p.heads, rec.Call)
 	}
+	p.begun.Add(rec)
 	return nil
 }
 

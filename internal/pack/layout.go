@@ -25,7 +25,7 @@ type layout struct {
 	taken  map[string]digest.Digest // folded paths, of files
 	dirs   map[string]bool          // folded paths, of directories
 	calls  []callDoc
-	heads  map[int64]*flight.Head // by their calls
+	begun  flight.Beginnings
 
 	jsonBody bool // the body of the request that was read last is JSON
 }
@@ -43,7 +43,7 @@ func plan(run *flight.Run, attachments [][]byte, from flight.Blobs) ([]File, err
 	l := &layout{
 		from: from, roles: map[digest.Digest][]string{}, places: map[digest.Digest][]string{},
 		taken: map[string]digest.Digest{}, dirs: map[string]bool{},
-		heads: map[int64]*flight.Head{},
+		begun: flight.Beginnings{},
 	}
 	for _, rec := range run.Records {
 		if err := l.record(rec); err != nil {
@@ -78,16 +78,16 @@ func (l *layout) record(rec flight.Record) error {
 			return fmt.Errorf("%s: %w", name.What, err)
 		}
 	}
-	switch rec := rec.(type) {
-	case *flight.Head:
-		l.heads[rec.Call] = rec
-	case *flight.Tail:
+	if rec, ok := rec.(*flight.Tail); ok {
 		doc, err := l.from.Get(digest.Digest(rec.Ans))
+		if err == nil {
+			err = flight.CheckTail(rec, l.begun[rec.Call], doc)
+		}
 		if err != nil {
 			return err
 		}
-		return flight.CheckTail(rec, l.heads[rec.Call], doc)
 	}
+	l.begun.Add(rec)
 	return nil
 }
 

@@ -29,7 +29,48 @@ func (t *teller) head(was, is *flight.Head) string {
 	if was.Call != is.Call {
 		return fmt.Sprintf("the answer to call %d begins where the answer to call %d began when it was recorded (order)", is.Call, was.Call)
 	}
+	if was.Head == is.Head {
+		return otherTime(fmt.Sprintf("the answer to call %d begins", was.Call), was.At, is.At)
+	}
 	return fmt.Sprintf("the answer to call %d does not begin as it was recorded", was.Call)
+}
+
+// otherTime says that something happens at another time inside than when it
+// was recorded.
+func otherTime(what string, was, is *int64) string {
+	if was == nil || is == nil {
+		return what + " at another time"
+	}
+	return fmt.Sprintf("%s at %s by the program's clock; it was at %s when it was recorded", what, since(*is), since(*was))
+}
+
+// data is about chunks of answers. That they came is what was recorded: where
+// they are other, the program has asked, printed or ended elsewhere.
+func (t *teller) data(was, is *flight.Data) string {
+	switch {
+	case was.Call != is.Call:
+		return fmt.Sprintf("the answer to call %d goes on where the answer to call %d went on when it was recorded (order)", is.Call, was.Call)
+	case !slices.Equal(was.Lens, is.Lens):
+		return fmt.Sprintf("the program goes on after %s of the answer to call %d; it did after %s when it was recorded",
+			Count(len(is.Lens), "chunk"), is.Call, Count(len(was.Lens), "chunk"))
+	}
+	for i, at := range is.At {
+		if i < len(was.At) && was.At[i] != at {
+			return otherTime(fmt.Sprintf("chunk %d of the answer to call %d comes", i+1, is.Call), &was.At[i], &at)
+		}
+	}
+	return t.where(was, is)
+}
+
+func (t *teller) out(was, is *flight.Out) string {
+	switch {
+	case was.Call != is.Call || was.FD != is.FD:
+		return t.where(was, is)
+	case was.SHA256 != is.SHA256:
+		return "the program prints something else on " + outputName(is.FD)
+	}
+	return fmt.Sprintf("the program prints the same on %s in other pieces: %s; it was %s when it was recorded",
+		outputName(is.FD), Count(len(is.Lens), "write"), Count(len(was.Lens), "write"))
 }
 
 func (t *teller) tail(was, is *flight.Tail) string {
@@ -43,7 +84,12 @@ func (t *teller) tail(was, is *flight.Tail) string {
 	case was.How != is.How:
 		return fmt.Sprintf("the answer to call %d ends otherwise: %s; when it was recorded: %s", is.Call, OneLine(is.How, 20), OneLine(was.How, 20))
 	case is.How == "client":
+		if was.Ans == is.Ans && was.At != nil {
+			return otherTime(fmt.Sprintf("the program leaves the answer to call %d", is.Call), was.At, is.At)
+		}
 		return fmt.Sprintf("the program leaves the answer to call %d elsewhere than when it was recorded", is.Call)
+	case was.Ans == is.Ans:
+		return otherTime(fmt.Sprintf("the answer to call %d ends", is.Call), was.At, is.At)
 	}
 	return fmt.Sprintf("the answer to call %d is not the recorded one", is.Call)
 }

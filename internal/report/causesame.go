@@ -30,8 +30,12 @@ func (t *teller) same(was, is flight.Record) string {
 		})
 	case *flight.Head:
 		return on(is, func(is *flight.Head) string { return t.head(was, is) })
+	case *flight.Data:
+		return on(is, func(is *flight.Data) string { return t.data(was, is) })
 	case *flight.Tail:
 		return on(is, func(is *flight.Tail) string { return t.tail(was, is) })
+	case *flight.Out:
+		return on(is, func(is *flight.Out) string { return t.out(was, is) })
 	case *flight.Exit:
 		return on(is, func(is *flight.Exit) string { return t.exit(was, is) })
 	case *flight.Write:

@@ -50,6 +50,8 @@ func writeClass(w io.Writer, t *teller, d *replay.Divergence) {
 	old, wasCall := programCall(d.Recorded)
 	new, isCall := programCall(d.Replayed)
 	switch {
+	case otherDelivery(d.Recorded, d.Replayed):
+		fmt.Fprintf(w, "class: %s\n", OtherOrder)
 	case !wasCall && !isCall:
 	case !isCall:
 		if _, ended := d.Replayed.(*flight.Exit); ended {
@@ -67,6 +69,28 @@ func writeClass(w io.Writer, t *teller, d *replay.Divergence) {
 			fmt.Fprintf(w, "class: %s\nrule: %s\n", advice.Class, advice.text())
 		}
 	}
+}
+
+// otherDelivery reports whether both records say that something of an answer
+// came to a program at level deterministic, but not of the same call.
+func otherDelivery(was, is flight.Record) bool {
+	a, ok := delivered(was)
+	b, okToo := delivered(is)
+	return ok && okToo && a != b
+}
+
+// delivered returns the call of which r gave something to a program at level
+// deterministic.
+func delivered(r flight.Record) (call int64, ok bool) {
+	switch r := r.(type) {
+	case *flight.Head:
+		return r.Call, r.At != nil
+	case *flight.Data:
+		return r.Call, true
+	case *flight.Tail:
+		return r.Call, r.At != nil && r.How != "client"
+	}
+	return 0, false
 }
 
 func programCall(r flight.Record) (*flight.Call, bool) {

@@ -62,6 +62,10 @@ func (e *Explanation) starts(w io.Writer) {
 }
 
 func (e *Explanation) guaranteesOfPrograms(w io.Writer) {
+	if e.Summary.Level == "deterministic" {
+		fmt.Fprint(w, exactGuarantees)
+		return
+	}
 	reach := "  Nothing of it can reach a network: the system enforces it, proxy variables or not."
 	if e.Summary.Level == "proxied" {
 		reach = "  What honours the proxy variables reaches no network; what ignores them is not seen (level\n  proxied does not enforce it)."
@@ -85,3 +89,23 @@ What is not
   That nobody rewrote the whole run: compare its ID with one kept elsewhere.
 `, reach)
 }
+
+const exactGuarantees = `
+What is guaranteed for this run
+  coo replay starts each program again in a copy of the workspace that it found, one thread at a
+  time, with the recorded clock, the recorded seed and every chunk of every answer at its recorded
+  time, and compares its calls, what each gets and when, each write to its output, its exit status
+  and the files it writes, byte for byte.
+  Nothing of it can reach a network: the system enforces it, proxy variables or not.
+  coo verify finds any byte of it that is not as it was written.
+  Its ID covers command line, recorded variables, files at the start, seed, start of the clock,
+  calls, answers with their chunks and times, output in the pieces it was written in, exit status
+  and files written.
+
+What is not
+  That another version of the program, of its libraries or of the system does the same: a replay
+  names the first difference.
+  That a service asked again would answer the same: it is not asked again.
+  That what was sent had no effect elsewhere: a rollback restores files, not the world.
+  That nobody rewrote the whole run: compare its ID with one kept elsewhere.
+`

@@ -42,8 +42,12 @@ func Detail(r flight.Record, d Docs) string {
 		return fmt.Sprintf("to call %d: %s", r.Call, answerDetail(r, d))
 	case *flight.Head:
 		return headDetail(r, d)
+	case *flight.Data:
+		return dataDetail(r)
 	case *flight.Tail:
 		return tailDetail(r, d)
+	case *flight.Out:
+		return outDetail(r)
 	case *flight.Exit:
 		return exitDetail(r, d)
 	case *flight.Write:
@@ -115,7 +119,7 @@ func callDetail(r *flight.Call, d Docs) string {
 	if r.P != 0 {
 		s += fmt.Sprintf(" by program %d", r.P)
 	}
-	return s
+	return s + inside(r.At)
 }
 
 func answerDetail(r *flight.Answer, d Docs) string {

@@ -83,6 +83,9 @@ func (l *Lineage) follow(heads map[string]*node, r flight.Record) {
 	switch r := r.(type) {
 	case *flight.Input, *flight.Clock:
 		head.items = append(head.items, e.N)
+		if p := l.startedBefore(e.N); p != nil {
+			p.items = append(p.items, e.N)
+		}
 	case *flight.Answer:
 		l.answers[e.N] = r.Call
 		head.items = append(head.items, e.N)
@@ -133,6 +136,19 @@ func (l *Lineage) called(r *flight.Call, head *node) {
 	default:
 		l.calls[r.N] = head.now()
 	}
+}
+
+// startedBefore returns the program whose start is the record before n: the
+// start of its clock at level deterministic is n.
+func (l *Lineage) startedBefore(n int64) *node {
+	if n < 1 || n > int64(len(l.records)) {
+		return nil
+	}
+	c, ok := l.records[n-1].(*flight.Call)
+	if !ok || c.Kind != "exec" {
+		return nil
+	}
+	return l.runs[c.N]
 }
 
 // visible notes that record n, a head or a tail, showed a program the answer

@@ -70,7 +70,7 @@ func newSide(s Side, common numbers) *side {
 // about says what record n is about, unless that is another record.
 func (s *side) about(n int) (string, bool) {
 	switch r := s.records[n].(type) {
-	case *flight.Answer, *flight.Head, *flight.Tail, *flight.Exit, *flight.Rollback, *flight.StepEnd, *flight.Join:
+	case *flight.Answer, *flight.Head, *flight.Data, *flight.Tail, *flight.Out, *flight.Exit, *flight.Rollback, *flight.StepEnd, *flight.Join:
 		return "", false
 	case *flight.Input:
 		return r.Kind + " " + r.Name, true
@@ -109,7 +109,11 @@ func (s *side) dependent(n int) (string, bool) {
 		about = r.Call
 	case *flight.Head:
 		about = r.Call
+	case *flight.Data:
+		about = r.Call
 	case *flight.Tail:
+		about = r.Call
+	case *flight.Out:
 		about = r.Call
 	case *flight.Exit:
 		about = r.Call
@@ -147,8 +151,12 @@ func sameness(r flight.Record) string {
 		return r.Ans.String()
 	case *flight.Head:
 		return r.Head.String()
+	case *flight.Data:
+		return fmt.Sprint(r.Lens)
 	case *flight.Tail:
 		return r.Ans.String()
+	case *flight.Out:
+		return fmt.Sprint(r.FD, r.Lens, r.SHA256)
 	case *flight.Exit:
 		return exitStatus(r) + " " + r.Stdout.String()
 	case *flight.Write:

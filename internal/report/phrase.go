@@ -19,7 +19,7 @@ type teller struct {
 // run of a program has no mission. A nil record stands for whoever asks.
 func (t *teller) who(r flight.Record) string {
 	switch r := r.(type) {
-	case *flight.Head, *flight.Tail, *flight.Exit:
+	case *flight.Head, *flight.Data, *flight.Tail, *flight.Out, *flight.Exit:
 		return "the program"
 	case *flight.Call:
 		if r.P != 0 {
@@ -78,6 +78,10 @@ func (t *teller) phrase(r flight.Record, d Docs) phrase {
 		return phrase{"makes", "made", "the call " + callName(r, d)}
 	case *flight.Head:
 		return phrase{"receives", "received", fmt.Sprintf("the beginning of the answer to call %d", r.Call)}
+	case *flight.Data:
+		return phrase{"receives", "received", fmt.Sprintf("%s of the answer to call %d", Count(len(r.Lens), "chunk"), r.Call)}
+	case *flight.Out:
+		return phrase{"prints", "printed", fmt.Sprintf("%s on %s", Size(total(r.Lens)), outputName(r.FD))}
 	case *flight.Tail:
 		if r.How == "client" {
 			return phrase{"leaves", "left", fmt.Sprintf("the answer to call %d before its end", r.Call)}

@@ -71,19 +71,65 @@ func headDetail(r *flight.Head, d Docs) string {
 	if t := h.Header("content-type"); t != "" {
 		s += " " + OneLine(t, 60)
 	}
-	return s + ", " + Count(len(h.Headers), "header")
+	return s + ", " + Count(len(h.Headers), "header") + inside(r.At)
+}
+
+// inside says when something was by the clock of a program at level
+// deterministic: " at +12.345ms". At other levels that is not known: "".
+func inside(at *int64) string {
+	if at == nil {
+		return ""
+	}
+	return " at " + since(*at)
+}
+
+// since writes nanoseconds since a program began, to the microsecond.
+func since(at int64) string {
+	return fmt.Sprintf("+%d.%03dms", at/1e6, at%1e6/1e3)
+}
+
+func dataDetail(r *flight.Data) string {
+	s := fmt.Sprintf("to call %d: %s, %s", r.Call, Count(len(r.Lens), "chunk"), Size(total(r.Lens)))
+	if len(r.At) == 0 {
+		return s
+	}
+	first, last := r.At[0], r.At[len(r.At)-1]
+	if s += inside(&first); last != first {
+		s += " to " + since(last)
+	}
+	return s
+}
+
+func outDetail(r *flight.Out) string {
+	return fmt.Sprintf("of program %d: %s, %s in %s %s", r.Call, outputName(r.FD), Size(total(r.Lens)), Count(len(r.Lens), "write"), r.SHA256.Short())
+}
+
+// outputName names an output of a program.
+func outputName(fd int64) string {
+	switch fd {
+	case 1:
+		return "stdout"
+	case 2:
+		return "stderr"
+	}
+	return fmt.Sprintf("output %d", fd)
+}
+
+func total(lens []int64) int64 {
+	sum := int64(0)
+	for _, n := range lens {
+		sum += n
+	}
+	return sum
 }
 
 func tailDetail(r *flight.Tail, d Docs) string {
 	s := fmt.Sprintf("to call %d: %s", r.Call, r.How)
 	a, err := d.Answer(r.Ans)
-	if err != nil {
-		return s + " " + digest.Digest(r.Ans).Short()
-	}
-	if a.Status != 0 {
+	if err == nil && a.Status != 0 {
 		s = fmt.Sprintf("to call %d: %s", r.Call, AnswerStatus(a))
 	}
-	return s + " " + digest.Digest(r.Ans).Short()
+	return s + " " + digest.Digest(r.Ans).Short() + inside(r.At)
 }
 
 func exitDetail(r *flight.Exit, d Docs) string {

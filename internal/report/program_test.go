@@ -11,6 +11,7 @@ import (
 	"github.com/coo-runtime/coo/internal/digest"
 	"github.com/coo-runtime/coo/internal/flight"
 	"github.com/coo-runtime/coo/internal/freeze"
+	"github.com/coo-runtime/coo/internal/replay"
 	"github.com/coo-runtime/coo/internal/wire"
 )
 
@@ -465,6 +466,74 @@ func TestCommandLine(t *testing.T) {
 	} {
 		if got := commandLine(argv); got != want {
 			t.Errorf("commandLine(%q) = %q, want %q", argv, got, want)
+		}
+	}
+}
+
+func TestLinesOfExactRuns(t *testing.T) {
+	p := newTape(t)
+	call := p.asks(1, "a")
+	call.At = new(int64(12_345_678))
+	for _, tt := range []struct {
+		record flight.Record
+		want   string
+	}{
+		{call, "call        POST " + chatURL + " sample " + digest.Digest(call.Req).Short() + " by program 1 at +12.345ms"},
+		{&flight.Head{At: new(int64(999)), Call: 2, Head: p.headOf(200)}, "head        to call 2: 200 application/json, 1 header at +0.000ms"},
+		{&flight.Data{At: []int64{1_000_000, 1_000_000}, Call: 2, Lens: []int64{9, 14}}, "data        to call 2: 2 chunks, 23 B at +1.000ms"},
+		{&flight.Data{At: []int64{1_000_000, 600_000_000_000}, Call: 2, Lens: []int64{9, 14}}, "data        to call 2: 2 chunks, 23 B at +1.000ms to +600000.000ms"},
+		{&flight.Tail{At: new(int64(2_500_000)), Call: 2, How: "refused", Ans: p.answer(&wire.Answer{Error: "refused"})}, "tail        to call 2: refused 016f9261c46b at +2.500ms"},
+		{&flight.Out{Call: 1, FD: 1, Lens: []int64{5, 1}, SHA256: digest.Of([]byte("n"))}, "out         of program 1: stdout, 6 B in 2 writes 1b16b1df538b"},
+		{&flight.Out{Call: 1, FD: 2, Lens: []int64{5}, SHA256: digest.Of([]byte("n"))}, "out         of program 1: stderr, 5 B in 1 write 1b16b1df538b"},
+	} {
+		if _, err := flight.Encode(tt.record); err != nil {
+			t.Fatal(err)
+		}
+		want := "    0  -      " + tt.want
+		if got := Line(tt.record, p.docs()); !strings.HasPrefix(got, want) {
+			t.Errorf("Line:\n got %q\nwant %q", got, want)
+		}
+	}
+}
+
+func TestCauseOfExactRuns(t *testing.T) {
+	p := newTape(t)
+	data := func(call int64, at ...int64) *flight.Data {
+		return &flight.Data{At: at, Call: call, Lens: slices.Repeat([]int64{3}, len(at))}
+	}
+	head := func(call, at int64) flight.Record { return &flight.Head{At: &at, Call: call, Head: p.headOf(200)} }
+	order := "class: order"
+	for _, tt := range []struct {
+		was, is flight.Record
+		want    string
+		class   string
+	}{
+		{head(2, 1_000_000), head(2, 2_000_000), "the answer to call 2 begins at +2.000ms by the program's clock; it was at +1.000ms when it was recorded", ""},
+		{head(2, 1), head(3, 1), "the answer to call 3 begins where the answer to call 2 began when it was recorded (order)", order},
+		{data(2, 1, 2), data(2, 1), "the program goes on after 1 chunk of the answer to call 2; it did after 2 chunks when it was recorded", ""},
+		{data(2, 1, 2), data(2, 1, 3_000_000), "chunk 2 of the answer to call 2 comes at +3.000ms by the program's clock; it was at +0.000ms when it was recorded", ""},
+		{data(2, 1), data(3, 1), "the answer to call 3 goes on where the answer to call 2 went on when it was recorded (order)", order},
+		{data(2, 1), head(3, 1), "", order},
+		{
+			&flight.Out{Call: 1, FD: 1, Lens: []int64{3}, SHA256: digest.Of([]byte("ebb"))},
+			&flight.Out{Call: 1, FD: 1, Lens: []int64{3}, SHA256: digest.Of([]byte("rip"))},
+			"the program prints something else on stdout", "",
+		},
+		{
+			&flight.Out{Call: 1, FD: 2, Lens: []int64{3}},
+			&flight.Out{Call: 1, FD: 2, Lens: []int64{2, 1}},
+			"the program prints the same on stderr in other pieces: 2 writes; it was 1 write when it was recorded", "",
+		},
+		{&flight.Out{Call: 1, FD: 1, Lens: []int64{3}}, data(2, 1), "", ""},
+	} {
+		d := &replay.Divergence{Recorded: tt.was, Replayed: tt.is}
+		if got := Cause(d, nil, p.docs()); tt.want != "" && got != tt.want {
+			t.Errorf("Cause:\n got %q\nwant %q", got, tt.want)
+		}
+		var b strings.Builder
+		Divergence(&b, d, nil, p.docs())
+		if got := strings.Contains(b.String(), "class: "); got != (tt.class != "") || !strings.Contains(b.String(), tt.class) {
+			t.Errorf("Divergence of %T and %T: %q, want %q", tt.was, tt.is, b.String(), tt.class)
 		}
 	}
 }

@@ -112,8 +112,12 @@ func (p *pair) about() string {
 	switch old := p.old.(type) {
 	case *flight.Head:
 		return fmt.Sprintf("to call %d|%d", old.Call, p.new.(*flight.Head).Call)
+	case *flight.Data:
+		return fmt.Sprintf("to call %d|%d", old.Call, p.new.(*flight.Data).Call)
 	case *flight.Tail:
 		return fmt.Sprintf("to call %d|%d", old.Call, p.new.(*flight.Tail).Call)
+	case *flight.Out:
+		return "of the program"
 	case *flight.Exit:
 		return "of the program"
 	case *flight.Call:
@@ -142,9 +146,11 @@ func (p *pair) about() string {
 // derived are the fields that follow from other records, or number them.
 var derived = map[string][]string{
 	"answer":   {"/call"},
-	"call":     {"/p"},
-	"head":     {"/call"},
-	"tail":     {"/call"},
+	"call":     {"/at", "/p"}, // a time follows from those before it
+	"head":     {"/at", "/call"},
+	"data":     {"/at", "/call"},
+	"tail":     {"/at", "/call"},
+	"out":      {"/call"},
 	"exit":     {"/call"},
 	"step":     {"/tree"},
 	"rollback": {"/step", "/tree", "/undone"},
