@@ -53,6 +53,7 @@ func (f *Frozen) stream(ctx context.Context, c Call) (s *Stream, recorded int, e
 	return &Stream{
 		Source: h.source.name, SourceCall: h.call,
 		Place:     Place{Rank: h.rank, P: h.p, Head: h.head, Tail: h.answer},
+		Moments:   h.moments,
 		RulesUsed: rulesUsed(c, h),
 		from:      from,
 	}, recorded, nil

@@ -46,6 +46,17 @@ func (p *tape) programAsk(c Call) int64 {
 
 // tail records the end of an answer.
 func (p *tape) tail(call int64, a *wire.Answer) {
+	p.t.Helper()
+	p.ends(&flight.Tail{Call: call}, a)
+}
+
+func (p *tape) tailAt(at, call int64, a *wire.Answer) {
+	p.t.Helper()
+	p.ends(&flight.Tail{At: &at, Call: call}, a)
+}
+
+func (p *tape) ends(r *flight.Tail, a *wire.Answer) {
+	p.t.Helper()
 	doc, body, err := a.Encode()
 	if err != nil {
 		p.t.Fatal(err)
@@ -53,7 +64,8 @@ func (p *tape) tail(call int64, a *wire.Answer) {
 	if body != nil {
 		p.put(body)
 	}
-	p.add(&flight.Tail{Call: call, Ans: digest.Answer(p.put(doc))})
+	r.Ans = digest.Answer(p.put(doc))
+	p.add(r)
 }
 
 // asked is what a program asks, as often as it likes.
@@ -295,5 +307,40 @@ func TestSourcesAreNormalisedAgain(t *testing.T) {
 	}
 	if got := fmt.Sprint(f.Skipped()); got != "[s: not used: it was made with --ignore header:x-run, and this run is not]" {
 		t.Errorf("Skipped = %s", got)
+	}
+}
+
+// A run at level deterministic says when each part of an answer was delivered.
+func TestMoments(t *testing.T) {
+	p := programTape(t, wire.ProgramRules())
+	a := p.programAsk(asked(t, "a"))
+	b := p.programAsk(asked(t, "b"))
+	p.add(&flight.Head{At: new(int64(10)), Call: a})
+	p.add(&flight.Data{At: []int64{11, 12}, Call: a, Lens: []int64{1, 1}})
+	p.tailAt(13, b, &wire.Answer{Error: "refused"})
+	p.add(&flight.Data{At: []int64{14}, Call: a, Lens: []int64{1}})
+	p.tailAt(15, a, &wire.Answer{Status: 200, Body: []byte("data"), Lens: []int{1, 1, 1, 1}})
+	c := p.head(asked(t, "c"))
+	p.tail(c, &wire.Answer{Status: 200})
+	f := NewFrozen(p.end("ok").source("s"))
+	for _, tt := range []struct {
+		what string
+		want []Moment
+	}{
+		{"a", []Moment{{4, 10}, {5, 11}, {5, 12}, {7, 14}, {8, 15}}},
+		{"b", []Moment{{6, 13}}},
+		{"c", nil},
+	} {
+		s, err := f.Stream(t.Context(), asked(t, tt.what))
+		if err != nil || !slices.Equal(s.Moments, tt.want) {
+			t.Errorf("Moments of %s = %v, %v, want %v", tt.what, s.Moments, err, tt.want)
+		}
+	}
+
+	lone := programTape(t, wire.ProgramRules())
+	n := lone.programAsk(asked(t, "a"))
+	lone.add(&flight.Data{At: []int64{1}, Call: n, Lens: []int64{1}})
+	if _, err := NewFrozen(lone.end("ok").source("s")).Stream(t.Context(), asked(t, "a")); err == nil {
+		t.Error("chunks before a head are accepted")
 	}
 }

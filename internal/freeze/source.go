@@ -46,6 +46,16 @@ type frozenCall struct {
 	head   int64 // number of the head, to a program; 0: none came
 	req    digest.Call
 	ans    digest.Answer
+	// moments are those of its deliveries, at level deterministic.
+	moments []Moment
+}
+
+// delivered notes that record n says so of something of the answer, if it says
+// when.
+func (f *frozenCall) delivered(n int64, at ...int64) {
+	for _, t := range at {
+		f.moments = append(f.moments, Moment{n, t})
+	}
 }
 
 // Name returns the name of s for people: "run 3f2a…", or the directory as it
@@ -169,6 +179,13 @@ func fromRecords(records []flight.Record, blob func(digest.Digest) ([]byte, erro
 				return nil, fmt.Errorf("record %d: a head to record %d, which is no call that waits for one", r.N, r.Call)
 			}
 			c.calls[i].head = r.N
+			c.calls[i].delivered(r.N, timeOf(r.At)...)
+		case *flight.Data:
+			i, ok := at[r.Call]
+			if !ok || c.calls[i].head == 0 || c.calls[i].answer >= 0 {
+				return nil, fmt.Errorf("record %d: chunks of the answer to record %d, which is no call that is being answered", r.N, r.Call)
+			}
+			c.calls[i].delivered(r.N, r.At...)
 		case *flight.Answer:
 			if err := c.answered(at, r.N, r.Call, r.Ans); err != nil {
 				return nil, err
@@ -177,6 +194,7 @@ func fromRecords(records []flight.Record, blob func(digest.Digest) ([]byte, erro
 			if err := c.answered(at, r.N, r.Call, r.Ans); err != nil {
 				return nil, err
 			}
+			c.calls[at[r.Call]].delivered(r.N, timeOf(r.At)...)
 		case *flight.Clock:
 			now, err := ParseTime(r.Now)
 			if err != nil {
@@ -195,6 +213,14 @@ func fromRecords(records []flight.Record, blob func(digest.Digest) ([]byte, erro
 	}
 	c.calls = answered
 	return c, nil
+}
+
+// timeOf returns a time inside as a list, empty when there is none.
+func timeOf(at *int64) []int64 {
+	if at == nil {
+		return nil
+	}
+	return []int64{*at}
 }
 
 // answered notes the answer, of record n, to a call; at says where calls are.

@@ -30,7 +30,11 @@ type Stream struct {
 	Source     string // name of the source, when frozen
 	SourceCall int64  // number of the call in the source, when frozen
 	Place      Place
-	RulesUsed  []string // of the call, when frozen: what left something out of its identity
+	// Moments are those of the deliveries of a frozen stream: head, chunks,
+	// end. A chunk that has none was delivered with the end. nil: the source
+	// is no run at level deterministic.
+	Moments   []Moment
+	RulesUsed []string // of the call, when frozen: what left something out of its identity
 
 	from streamed
 }
@@ -42,6 +46,13 @@ type Place struct {
 	P    int64 // the program's exec call
 	Head int64 // 0: no head came
 	Tail int64 // of the answer, when a mission made the call
+}
+
+// A Moment is where its source recorded that something of an answer was
+// delivered to a program, and when, by the program's clock.
+type Moment struct {
+	N  int64 // of the record
+	At int64 // nanoseconds since the program began
 }
 
 // streamed is what answers a Stream.

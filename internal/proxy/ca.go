@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -35,8 +36,11 @@ const (
 // gives it away.
 type CA struct {
 	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
+	key  crypto.Signer
 	now  func() time.Time
+	// leafKey makes the key of a certificate, life is how long one is valid.
+	leafKey func(host string) (crypto.Signer, error)
+	life    time.Duration
 
 	mu     sync.Mutex // guards leaves
 	leaves map[string]*tls.Certificate
@@ -51,19 +55,28 @@ func NewCA(hosts ...string) (*CA, error) {
 	if err != nil {
 		return nil, fmt.Errorf("proxy: ca: %w", err)
 	}
-	pub, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	ca := &CA{
+		key: key, now: time.Now, leaves: map[string]*tls.Certificate{}, life: leafLife,
+		leafKey: func(string) (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) },
+	}
+	return ca, ca.begin(caLife, hosts)
+}
+
+// begin signs the CA's own certificate.
+func (ca *CA) begin(life time.Duration, hosts []string) error {
+	pub, err := x509.MarshalPKIXPublicKey(ca.key.Public())
 	if err != nil {
-		return nil, fmt.Errorf("proxy: ca: %w", err)
+		return fmt.Errorf("proxy: ca: %w", err)
 	}
 	id := sha256.Sum256(pub)
-	now := time.Now()
+	now := ca.now()
 	template := &x509.Certificate{
 		SerialNumber: serial(id[:]),
 		// The name differs from that of every other run's CA, for trust
 		// stores find issuers by name.
 		Subject:               pkix.Name{CommonName: fmt.Sprintf("coo run CA %x", id[:8]), Organization: []string{"coo, valid for one run on one machine"}},
 		NotBefore:             now.Add(-leafLife / 2),
-		NotAfter:              now.Add(caLife),
+		NotAfter:              now.Add(life),
 		IsCA:                  true,
 		BasicConstraintsValid: true,
 		MaxPathLenZero:        true,
@@ -71,17 +84,16 @@ func NewCA(hosts ...string) (*CA, error) {
 		SubjectKeyId:          id[:20],
 	}
 	if err := constrain(template, hosts); err != nil {
-		return nil, err
+		return err
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	der, err := x509.CreateCertificate(rand.Reader, template, template, ca.key.Public(), ca.key)
+	if err == nil {
+		ca.cert, err = x509.ParseCertificate(der)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("proxy: ca: %w", err)
+		return fmt.Errorf("proxy: ca: %w", err)
 	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		return nil, fmt.Errorf("proxy: ca: %w", err)
-	}
-	return &CA{cert: cert, key: key, now: time.Now, leaves: map[string]*tls.Certificate{}}, nil
+	return nil
 }
 
 // constrain puts hosts into the name constraints of a CA's template. A kind
@@ -146,7 +158,7 @@ func (ca *CA) sign(host string, now time.Time) (*tls.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err := ca.leafKey(host)
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +171,7 @@ func (ca *CA) sign(host string, now time.Time) (*tls.Certificate, error) {
 		SerialNumber:          serial(sum[:]),
 		Subject:               pkix.Name{Organization: []string{"coo"}},
 		NotBefore:             from,
-		NotAfter:              from.Add(leafLife),
+		NotAfter:              from.Add(ca.life),
 		BasicConstraintsValid: true,
 		KeyUsage:              x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
@@ -175,7 +187,7 @@ func (ca *CA) sign(host string, now time.Time) (*tls.Certificate, error) {
 	if template.NotAfter.After(ca.cert.NotAfter) {
 		template.NotAfter = ca.cert.NotAfter
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, ca.cert, &key.PublicKey, ca.key)
+	der, err := x509.CreateCertificate(rand.Reader, template, ca.cert, key.Public(), ca.key)
 	if err != nil {
 		return nil, err
 	}

@@ -216,7 +216,7 @@ func TestKeyStaysInMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	var spellings [][]byte
-	for _, key := range []*ecdsa.PrivateKey{f.ca.key, leaf.PrivateKey.(*ecdsa.PrivateKey)} {
+	for _, key := range []*ecdsa.PrivateKey{f.ca.key.(*ecdsa.PrivateKey), leaf.PrivateKey.(*ecdsa.PrivateKey)} {
 		raw, err := key.Bytes()
 		if err != nil {
 			t.Fatal(err)

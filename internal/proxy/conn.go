@@ -69,10 +69,18 @@ func (c *conn) begins(want string, patience time.Duration) bool {
 
 // reset closes the connection so that the other end sees it reset.
 func (c *conn) reset() {
-	if tcp, ok := c.Conn.(*net.TCPConn); ok {
-		tcp.SetLinger(0)
+	if l, ok := c.Conn.(interface{ SetLinger(sec int) error }); ok {
+		l.SetLinger(0)
 	}
 	c.Close()
+}
+
+// work says that so many goroutines more work for the connection, to one that
+// keeps count (see [Options.Exact]).
+func (c *conn) work(more int) {
+	if w, ok := c.Conn.(interface{ Work(more int) }); ok {
+		w.Work(more)
+	}
 }
 
 // closeWrite tells the other end that nothing more comes: within TLS, if rw
@@ -85,10 +93,9 @@ func closeWrite(rw net.Conn) {
 		rw = t.NetConn()
 	}
 	if c, ok := rw.(*conn); ok {
-		rw = c.Conn
-	}
-	if tcp, ok := rw.(*net.TCPConn); ok {
-		tcp.CloseWrite()
+		if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+			w.CloseWrite()
+		}
 	}
 }
 

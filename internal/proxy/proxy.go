@@ -62,6 +62,12 @@ type Options struct {
 	Peer func(net.Conn) error
 	// Permit says why a target may not be reached. Nil means [NotMetadata].
 	Permit func(Target) error
+	// Exact is for programs to which the same is done at the same moment each
+	// time: what a client is sent has the same number of bytes, whatever is
+	// random in it, HTTP/1.1 is all that is spoken, and no wait is ended by
+	// the time of this machine. A connection that has a method Work(more int)
+	// is told of each goroutine beside its first that reads from it.
+	Exact bool
 }
 
 // A Target is what a program connects to.
@@ -112,6 +118,14 @@ var defaultLimits = limits{
 	size:   wire.MaxBody,
 }
 
+// exactLimits leave it to the program how long it waits.
+var exactLimits = limits{
+	first: forever, inner: forever, head: forever, tls: forever, body: forever, linger: forever,
+	size: wire.MaxBody,
+}
+
+const forever = 10 * 365 * 24 * time.Hour
+
 // A Server takes connections on any number of listeners.
 type Server struct {
 	o       Options
@@ -146,6 +160,9 @@ func New(o Options) *Server {
 		limits:    defaultLimits,
 		conns:     map[*conn]bool{},
 		listeners: map[net.Listener]bool{},
+	}
+	if o.Exact {
+		s.limits = exactLimits
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.tls = s.tlsConfig()

@@ -9,7 +9,7 @@ import (
 
 // tlsConfig returns the server side of intercepted connections.
 func (s *Server) tlsConfig() *tls.Config {
-	return &tls.Config{
+	c := &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		NextProtos: []string{"h2", "http/1.1"},
 		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
@@ -28,6 +28,12 @@ func (s *Server) tlsConfig() *tls.Config {
 			return leaf, err
 		},
 	}
+	if s.o.Exact {
+		c.NextProtos = []string{"http/1.1"}
+		c.SessionTicketsDisabled = true
+		c.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384, tls.CurveP521}
+	}
+	return c
 }
 
 // secure serves a connection for t that begins with a TLS handshake.

@@ -63,7 +63,7 @@ func (s *Server) inner(c *conn, t Target) {
 // plain serves a connection for t that does not begin with TLS.
 func (s *Server) plain(c *conn, t Target) {
 	c.scope = scope{scheme: "http", target: t}
-	if c.begins(preface, s.limits.head) {
+	if !s.o.Exact && c.begins(preface, s.limits.head) {
 		s.serveHTTP2(c, c)
 		return
 	}
@@ -266,8 +266,10 @@ func (p *session) exchange(h *head, url string, body []byte, trailers [][2]strin
 		conn:    p.c,
 	}
 	watched := make(chan struct{})
+	p.c.work(1)
 	go func() {
 		defer close(watched)
+		defer p.c.work(-1)
 		p.watch(leave)
 	}()
 	p.s.o.Handler.Serve(x)
