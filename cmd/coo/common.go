@@ -18,6 +18,7 @@ import (
 	"github.com/coo-runtime/coo/internal/report"
 	"github.com/coo-runtime/coo/internal/rollback"
 	"github.com/coo-runtime/coo/internal/run"
+	"github.com/coo-runtime/coo/internal/sandbox"
 	"github.com/coo-runtime/coo/internal/snapshot"
 	"github.com/coo-runtime/coo/internal/store"
 )
@@ -31,7 +32,7 @@ func classify(err error) int {
 		return exitDiverged
 	case is[*freeze.MissError](err), is[*freeze.NoClockError](err):
 		return exitNotFrozen
-	case is[*run.SecretError](err), is[*replay.NotReplayableError](err), is[*freeze.MissingSecretError](err), is[*freeze.RulesError](err):
+	case is[*run.SecretError](err), is[*replay.NotReplayableError](err), is[*freeze.MissingSecretError](err), is[*freeze.RulesError](err), is[*sandbox.LevelError](err):
 		return exitPolicy
 	case is[*mission.SourceError](err):
 		return exitUsage

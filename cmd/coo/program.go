@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -42,8 +41,8 @@ func (f *runFlags) programOnly() error {
 	switch {
 	case len(f.args) > 0:
 		return usagef("--arg is for missions: give a program its arguments after --")
-	case f.seed != "0" || f.clock != "":
-		return usagef("--seed and --clock are for missions: at this isolation level a program has its own")
+	case f.isolation != "deterministic" && (f.seed != "0" || f.clock != ""):
+		return usagef("--seed and --clock are for missions, and for programs with --isolation=deterministic: else a program has its own")
 	case f.eject != "":
 		return usagef("--eject goes with coo run demo")
 	case f.json == "-":
@@ -104,6 +103,12 @@ func (a *app) runProgram(argv []string, f runFlags) error {
 	if err != nil {
 		return err
 	}
+	clock := freeze.LiveClock()
+	if programs.Level == sandbox.Deterministic {
+		if clock, err = clockOf(f.calls, s, sources); err != nil {
+			return err
+		}
+	}
 	command := &run.Command{Argv: argv, Env: programs.Base(0), Stdin: input}
 	attach, err := attachments(dir.Path(), argv)
 	if err != nil {
@@ -111,8 +116,8 @@ func (a *app) runProgram(argv []string, f runFlags) error {
 	}
 	o, err := run.Do(a.ctx, run.Config{
 		Store: st, Name: name, Command: command, Programs: programs, Attach: attach, Dir: dir,
-		Args: map[string]string{}, Seed: "0",
-		Answers: answers, Clock: freeze.LiveClock(), Secrets: known,
+		Args: map[string]string{}, Seed: s.seed, Pinned: s.pinned,
+		Answers: answers, Clock: clock, Secrets: known,
 		Know:     func(string) error { return nil },
 		Print:    func(string) {},
 		Facts:    facts(st.Place(dir.Path()), f.calls),
@@ -188,7 +193,7 @@ func (a *app) programs(f runFlags, names []string, answers answers, sources []*f
 		allow = append(allow, e)
 	}
 	p := &run.Programs{
-		Level: level, Answers: answers, Patience: program.RunPatience,
+		Level: level, Strict: f.isolation != "", Answers: answers, Patience: program.RunPatience,
 		Rules: rules, Allow: allow,
 		Stdout: a.stdout, Stderr: a.stderr, Note: func(text string) { a.say("%s", visible(text)) },
 	}
@@ -270,9 +275,12 @@ func (a *app) level(want string) (sandbox.Level, error) {
 	switch want {
 	case "", "frozen", "proxied":
 	case "deterministic":
-		return "", withStatus(exitPolicy, errors.New("isolation deterministic: not in this version: frozen is the strictest"))
+		if f := sandbox.ProbeDeterministic(); !f.OK {
+			return "", withStatus(exitPolicy, &sandbox.LevelError{Finding: f})
+		}
+		return sandbox.Deterministic, nil
 	default:
-		return "", usagef("--isolation=%s: give frozen or proxied", want)
+		return "", usagef("--isolation=%s: give deterministic, frozen or proxied", want)
 	}
 	var why []string
 	for _, finding := range sandbox.Probe() {
@@ -414,7 +422,7 @@ func (a *app) replayPrograms(rec *recording) (*run.Programs, error) {
 	return &run.Programs{
 		Level: level, Allow: services,
 		Ground: run.Scratch{
-			Store: st, Base: base, Dir: place, Bind: level == sandbox.Frozen,
+			Store: st, Base: base, Dir: place, Bind: level != sandbox.Proxied,
 		},
 		Secrets: secrets, Values: values,
 		Stdout: a.stdout, Stderr: a.stderr, Note: func(text string) { a.say("%s", visible(text)) },
@@ -457,7 +465,7 @@ func (a *app) presentGround(rec *recording, dir *workspace.Dir, c *replay.Config
 		return err
 	}
 	c.Programs.Ground = run.Scratch{
-		Store: st, Base: today.Tree, Dir: dir.Path(), Bind: c.Programs.Level == sandbox.Frozen, Options: options,
+		Store: st, Base: today.Tree, Dir: dir.Path(), Bind: c.Programs.Level != sandbox.Proxied, Options: options,
 	}
 	return nil
 }

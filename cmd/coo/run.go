@@ -88,7 +88,7 @@ on the way out. "coo doctor" tells how well a program can be closed in here.
 	fl.StringArrayVar(&f.args, "arg", nil, "give main the string `KEY=VALUE`; repeatable")
 	fl.StringVar(&f.calls, "calls", "", "`MODE`: fill (frozen answers first, new calls go out), frozen (a new call ends the run, exit 6), live (every call goes out) (default fill)")
 	fl.StringArrayVar(&f.from, "from", nil, "take frozen answers from `RUN|PACK|DIR|none` only (default: all runs of the same mission, newest first); repeatable")
-	fl.StringVar(&f.seed, "seed", "0", "seed of coo.random and coo.uuid, a whole `NUMBER`")
+	fl.StringVar(&f.seed, "seed", "0", "seed of coo.random and coo.uuid, and of a program at level deterministic, a whole `NUMBER`")
 	fl.StringVar(&f.clock, "clock", "", "start the clock at `TIME` (RFC 3339) instead of reading it")
 	fl.StringVar(&f.name, "name", "", "`NAME` under which runs of the mission find each other (default: its path from the store)")
 	fl.StringArrayVar(&f.resolve, "resolve", nil, "reach `HOST:PORT:ADDR` at ADDR (an IP, or IP:PORT) instead; repeatable")
@@ -97,7 +97,7 @@ on the way out. "coo doctor" tells how well a program can be closed in here.
 	fl.BoolVar(&f.anyway, "allow-unsnapshotted", false, "run although the workspace holds what a rollback could not put back")
 	fl.StringVar(&f.json, "json", "", "print the run as one JSON object, or write it to `FILE`")
 	fl.Lookup("json").NoOptDefVal = "-"
-	fl.StringVar(&f.isolation, "isolation", "", "programs: require the isolation `LEVEL`: frozen or proxied (default: the best there is)")
+	fl.StringVar(&f.isolation, "isolation", "", "programs: require the isolation `LEVEL`: deterministic, frozen or proxied (default: frozen where it is to be had)")
 	fl.StringArrayVar(&f.allow, "allow", nil, "programs: reach the service `HOST:PORT` on this machine or network, through coo; repeatable")
 	fl.StringArrayVar(&f.env, "env", nil, "programs: record the variable `NAME` too; repeatable")
 	fl.StringVar(&f.stdin, "stdin", "", "programs: read standard input from `FILE` (- is coo's own)")

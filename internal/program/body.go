@@ -45,6 +45,7 @@ func (e *exchange) body() (last []byte, err error) {
 		if err := e.keep(chunk); err != nil {
 			return nil, err
 		}
+		e.p.gate.stir()
 		over = over || stream && saysOver(chunk)
 		if e.holds(stream, over) {
 			if !over && last != nil {
@@ -91,7 +92,6 @@ func (e *exchange) keep(chunk []byte) error {
 	if len(e.small) <= wire.MaxInline {
 		e.small = append(e.small, chunk...)
 	}
-	e.p.gate.stir()
 	if e.s.Live {
 		e.p.shown.Store(true)
 	}

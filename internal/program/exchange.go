@@ -51,13 +51,10 @@ type exchange struct {
 func (e *exchange) perform() error {
 	p := e.p
 	p.gate.stir()
-	req, doc, used, err := wire.ProgramRequest(e.x.Method, e.x.URL, e.x.Header, e.x.Body, p.Placeholders, p.Rules)
-	if err != nil {
-		p.refused(proxy.Refusal{Target: e.x.URL, Why: err.Error()})
-		e.x.Abort()
+	req, ok := e.request()
+	if !ok {
 		return nil
 	}
-	e.doc, e.used = doc, used
 	if err := p.settle(); err != nil {
 		return err
 	}
@@ -65,7 +62,8 @@ func (e *exchange) perform() error {
 	// answer is recorded whole whether or not it is listened to.
 	ctx, cancel := context.WithCancel(p.ctx)
 	defer cancel()
-	if e.s, err = p.Answers.Stream(ctx, freeze.Call{N: p.next(), Doc: doc, Req: req, Reach: p.reach}); err != nil {
+	var err error
+	if e.s, err = p.Answers.Stream(ctx, freeze.Call{N: p.next(), Doc: e.doc, Req: req, Reach: p.reach}); err != nil {
 		return err
 	}
 	defer e.s.Close()
@@ -88,6 +86,18 @@ func (e *exchange) perform() error {
 		return err
 	}
 	return e.end(last)
+}
+
+// request reads what is asked. What no call can be made of is refused.
+func (e *exchange) request() (*wire.Request, bool) {
+	req, doc, used, err := wire.ProgramRequest(e.x.Method, e.x.URL, e.x.Header, e.x.Body, e.p.Placeholders, e.p.Rules)
+	if err != nil {
+		e.p.refused(proxy.Refusal{Target: e.x.URL, Why: err.Error()})
+		e.x.Abort()
+		return nil, false
+	}
+	e.doc, e.used = doc, used
+	return req, true
 }
 
 // next numbers the exchanges, for messages.
@@ -117,24 +127,10 @@ func (e *exchange) head(status int, headers [][2]string) error {
 		return err
 	}
 	written, err := e.p.release(func(r Recorder) error {
-		if err := e.recordCall(r); err != nil {
+		if err := e.recordCall(r, nil); err != nil {
 			return err
 		}
-		doc, err := wire.EncodeHead(status, headers)
-		if err != nil {
-			return err
-		}
-		d, err := r.Blob(doc)
-		if err != nil {
-			return err
-		}
-		if _, err := r.Append(&flight.Head{Envelope: e.p.envelope(), Call: e.call, Head: d}); err != nil {
-			return err
-		}
-		if e.spool, err = r.Spool(strconv.FormatInt(e.call, 10)); err != nil {
-			return err
-		}
-		return r.Push()
+		return e.recordHead(r, nil)
 	})
 	if err != nil {
 		return err
@@ -146,8 +142,28 @@ func (e *exchange) head(status int, headers [][2]string) error {
 	return nil
 }
 
+// recordHead records the head of the answer, and begins to keep its body; it is
+// called with the record held. At is the time inside, nil where none is told.
+func (e *exchange) recordHead(r Recorder, at *int64) error {
+	doc, err := wire.EncodeHead(e.ans.Status, e.ans.Headers)
+	if err != nil {
+		return err
+	}
+	d, err := r.Blob(doc)
+	if err != nil {
+		return err
+	}
+	if _, err := r.Append(&flight.Head{Envelope: e.p.envelope(), At: at, Call: e.call, Head: d}); err != nil {
+		return err
+	}
+	if e.spool, err = r.Spool(strconv.FormatInt(e.call, 10)); err != nil {
+		return err
+	}
+	return r.Push()
+}
+
 // recordCall records the request; it is called with the record held.
-func (e *exchange) recordCall(r Recorder) error {
+func (e *exchange) recordCall(r Recorder, at *int64) error {
 	if e.doc.Body != nil {
 		if _, err := r.Blob(e.doc.Body); err != nil {
 			return err
@@ -158,7 +174,7 @@ func (e *exchange) recordCall(r Recorder) error {
 	}
 	env := e.p.envelope()
 	env.P = e.p.Call
-	n, err := r.Append(&flight.Call{Envelope: env, Kind: "http", Req: e.doc.Key})
+	n, err := r.Append(&flight.Call{Envelope: env, At: at, Kind: "http", Req: e.doc.Key})
 	e.call = n
 	return err
 }
@@ -218,36 +234,24 @@ func (e *exchange) record(at int64, last []byte) error {
 	}
 	written, err := p.release(func(r Recorder) error {
 		if e.call == 0 {
-			if err := e.recordCall(r); err != nil {
+			if err := e.recordCall(r, nil); err != nil {
 				return err
 			}
 		}
-		ans, err := e.answer(r)
-		if err != nil {
-			return err
-		}
-		how := e.ans.Error
-		if how == "" {
-			how = "eof"
-		}
-		if _, err := r.Append(&flight.Tail{Envelope: e.p.envelope(), Call: e.call, How: how, Ans: ans}); err != nil {
-			return err
-		}
-		if err := r.Observe(e.observation()); err != nil {
-			return err
-		}
-		p.counts.Calls++
-		if !e.s.Live {
-			return nil
-		}
-		p.counts.Sent++
-		return r.Flush()
+		return e.recordTail(r, nil)
 	})
 	if err != nil {
 		return err
 	}
 	defer e.written(written)
 	p.gate.leave(place, at)
+	e.finish(last)
+	return nil
+}
+
+// finish lets the end of the answer out, with the last chunk, nil when that
+// is out already.
+func (e *exchange) finish(last []byte) {
 	if last != nil {
 		e.left(e.x.Write(last))
 	}
@@ -259,7 +263,31 @@ func (e *exchange) record(at int64, last []byte) error {
 	default:
 		e.x.Abort()
 	}
-	return nil
+}
+
+// recordTail records the end of the answer, which is durable then if it was
+// live; it is called with the record held.
+func (e *exchange) recordTail(r Recorder, at *int64) error {
+	ans, err := e.answer(r)
+	if err != nil {
+		return err
+	}
+	how := e.ans.Error
+	if how == "" {
+		how = flight.HowEOF
+	}
+	if _, err := r.Append(&flight.Tail{Envelope: e.p.envelope(), At: at, Call: e.call, How: how, Ans: ans}); err != nil {
+		return err
+	}
+	if err := r.Observe(e.observation()); err != nil {
+		return err
+	}
+	e.p.counts.Calls++
+	if !e.s.Live {
+		return nil
+	}
+	e.p.counts.Sent++
+	return r.Flush()
 }
 
 // answer stores the body and the document of the answer. It is called with
@@ -295,12 +323,5 @@ func (p *performance) envelope() flight.Envelope { return flight.Envelope{Branch
 // program, and while no other exchange records. What is to be written to the
 // program is written before written is called.
 func (p *performance) release(f func(Recorder) error) (written func(), err error) {
-	return p.turn.pass(p.alone(), func() error {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if p.failed != nil {
-			return p.failed
-		}
-		return f(p.Recorder)
-	})
+	return p.turn.pass(p.alone(), func() error { return p.record(f) })
 }

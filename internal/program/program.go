@@ -3,7 +3,7 @@
 //
 //	sandbox   starts the process and catches its connections
 //	proxy     makes exchanges of them: one request, one answer
-//	program   gives every exchange its place in the record
+//	program   gives every exchange its place in the record (a [host])
 //	freeze    answers it: live, or from what was recorded
 //
 // # What is recorded, and where
@@ -21,6 +21,8 @@
 // that is run again asks and is told the same, and its record is the same
 // bytes. Between head and end chunks flow freely; the last chunk of a frozen
 // answer goes with its end, because for many programs it is the end.
+//
+// At level deterministic there is more order, and more records: see conductor.go.
 //
 // # Shown means stored
 //
@@ -75,9 +77,28 @@ type Config struct {
 	Placeholders *wire.Placeholders
 	Secrets      *wire.Secrets // taken out of what the program prints; nil when none are known
 
+	// At level deterministic: what the program's randomness follows from, where
+	// its clock starts, in milliseconds since 1970, what identifies its start,
+	// and whether it is ended when it cannot be held to the same each time.
+	Seed   string
+	Clock  int64
+	Req    digest.Call
+	Strict bool
+	// Boxed starts a program at that level; nil: [sandbox.Start].
+	Boxed func(context.Context, sandbox.Command) (Boxed, error)
+
 	Timeout        time.Duration // after which the program is ended; 0: none
 	Stdout, Stderr io.Writer
 	Note           func(text string) // something the user should know, one line
+}
+
+// A Boxed is a program that was started at level deterministic.
+type Boxed interface {
+	// Guest returns what the program does.
+	Guest() sandbox.Guest
+	Run() error
+	Wait() (sandbox.Exit, error)
+	Kill()
 }
 
 // A Result is how a program ended.
@@ -116,14 +137,7 @@ func Perform(ctx context.Context, c Config) (*Result, error) {
 	defer context.AfterFunc(interrupted, func() {
 		time.AfterFunc(farewell, func() { cancel(context.Cause(interrupted)) })
 	})()
-	p := &performance{Config: c, ctx: ctx, stop: cancel}
-	p.gate = newGate(c.Patience, c.positions)
-	defer p.gate.close()
-
-	ca, err := proxy.NewCA()
-	if err != nil {
-		return nil, err
-	}
+	p := &performance{Config: c, ctx: ctx, stop: cancel, interrupted: interrupted}
 	out, err := p.output("stdout", c.Stdout)
 	if err != nil {
 		return nil, err
@@ -132,9 +146,7 @@ func Perform(ctx context.Context, c Config) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := c.Command
-	cmd.CA, cmd.ProxyToken, cmd.Stdout, cmd.Stderr = ca.PEM(), rand.Text(), out, errs
-	exit, err := p.process(cmd, ca)
+	exit, err := newHost(p).host(c.Command, out, errs)
 	if err == nil {
 		err = context.Cause(interrupted)
 	}
@@ -151,6 +163,19 @@ func Perform(ctx context.Context, c Config) (*Result, error) {
 	return r, nil
 }
 
+// A host starts a program, serves it, and waits until it and everything of it
+// has ended: what is outside of it for the program.
+type host interface {
+	host(cmd sandbox.Command, out, errs *output) (sandbox.Exit, error)
+}
+
+func newHost(p *performance) host {
+	if p.Command.Level == sandbox.Deterministic {
+		return &conductor{p: p}
+	}
+	return network{p}
+}
+
 func (c *Config) positions(rank int, p int64) []int64 {
 	if c.Positions == nil {
 		return nil
@@ -161,10 +186,11 @@ func (c *Config) positions(rank int, p int64) []int64 {
 // A performance is a program that runs.
 type performance struct {
 	Config
-	ctx  context.Context
-	stop context.CancelCauseFunc
-	gate *gate
-	turn *turnstile
+	ctx         context.Context
+	stop        context.CancelCauseFunc
+	interrupted context.Context // by the user; ctx ends a while later
+	gate        *gate
+	turn        *turnstile
 
 	underWay atomic.Int64 // exchanges
 	timedOut atomic.Bool
@@ -176,17 +202,26 @@ type performance struct {
 	failed error // why the program was ended
 }
 
-// process starts the program, serves it, and waits until it and everything of
-// it has ended.
-func (p *performance) process(cmd sandbox.Command, ca *proxy.CA) (sandbox.Exit, error) {
+// A network is what a program has outside at every level but deterministic: its
+// connections, answered as they come, in the recorded order where there is one.
+type network struct{ *performance }
+
+func (p network) host(cmd sandbox.Command, out, errs *output) (sandbox.Exit, error) {
 	var none sandbox.Exit
+	p.gate = newGate(p.Patience, p.positions)
+	defer p.gate.close()
+	ca, err := proxy.NewCA()
+	if err != nil {
+		return none, err
+	}
+	cmd.CA, cmd.ProxyToken, cmd.Stdout, cmd.Stderr = ca.PEM(), rand.Text(), out, errs
 	proc, err := sandbox.Start(p.ctx, cmd)
 	if err != nil {
 		return none, err
 	}
 	defer proc.Kill()
 	server := proxy.New(proxy.Options{
-		CA: ca, Handler: handler{p}, Token: cmd.ProxyToken,
+		CA: ca, Handler: handler{p.performance}, Token: cmd.ProxyToken,
 		Refused: p.refused, Permit: p.permit,
 	})
 	p.turn = newTurnstile(proc.Settle)
@@ -212,10 +247,46 @@ func (p *performance) process(cmd sandbox.Command, ca *proxy.CA) (sandbox.Exit, 
 	case err != nil:
 		return none, err
 	}
+	p.leftBehind(exit)
+	return exit, nil
+}
+
+// leftBehind tells of processes that had to be ended.
+func (p *performance) leftBehind(exit sandbox.Exit) {
 	for _, left := range exit.Left {
 		p.Note(fmt.Sprintf("the program left a process behind, which was ended: %s", left))
 	}
-	return exit, nil
+}
+
+// boxed starts a program at level deterministic.
+func (p *performance) boxed(cmd sandbox.Command) (Boxed, error) {
+	if p.Boxed != nil {
+		return p.Boxed(p.ctx, cmd)
+	}
+	return sandbox.Start(p.ctx, cmd)
+}
+
+// secret returns what the keys of the program's CA follow from: they are the
+// same whenever the program is the same.
+func (p *performance) secret() []byte {
+	return fmt.Appendf(nil, "%s %d %q", p.Req, p.Clock, p.Seed)
+}
+
+// record calls f, which records, unless the run has failed.
+func (p *performance) record(f func(Recorder) error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.failed != nil {
+		return p.failed
+	}
+	return f(p.Recorder)
+}
+
+// failure returns why the program is to end, nil when it is not.
+func (p *performance) failure() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.failed
 }
 
 // serve takes the program's connections, by both ways there are.
@@ -238,7 +309,7 @@ func (p *performance) permit(t proxy.Target) error {
 	switch {
 	case t.Allowed, slices.ContainsFunc(p.Command.Allow, named):
 		return nil
-	case p.Command.Level == sandbox.Frozen:
+	case p.Command.Level != sandbox.Proxied:
 		return proxy.Outside(t)
 	}
 	return proxy.NotMetadata(t)

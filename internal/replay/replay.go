@@ -144,6 +144,10 @@ func divergence(c *comparer, err error) error {
 		d.Asked = "look at the clock"
 		return d
 	}
+	if _, ok := errors.AsType[*performing.StuckError](err); ok {
+		d.Asked = "wait, with every thread, for what never comes"
+		return d
+	}
 	if e, ok := errors.AsType[*mission.FatalError](err); ok {
 		return e.Err
 	}

@@ -2,6 +2,7 @@ package run
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -35,7 +36,12 @@ type Programs struct {
 	// Positions are those of the frozen answers; see [freeze.Frozen.Positions].
 	Positions func(rank int, p int64) []int64
 	Patience  time.Duration
-	Rules     *wire.Rules
+	// Strict ends a program at level deterministic that cannot be held to the
+	// same each time; else that is noted.
+	Strict bool
+	// Boxed starts a program at level deterministic; nil: [sandbox.Start].
+	Boxed func(context.Context, sandbox.Command) (program.Boxed, error)
+	Rules *wire.Rules
 	// Base returns the recorded variables of the k-th program of a mission,
 	// without those that the mission sets.
 	Base func(k int) [][2]string
@@ -72,6 +78,7 @@ type exited struct {
 type told struct {
 	files          *workspace.Overlay // what it sees beside the workspace's tree; may be nil
 	timeout        time.Duration      // 0: none
+	seed           string             // of the program's randomness, where it has one
 	stdout, stderr io.Writer
 }
 
@@ -84,9 +91,15 @@ func (w *world) exec(b string, c Command, t told) (*exited, error) {
 	}
 	defer site.Leave()
 	x := &exited{}
-	call, err := w.execCall(b, c, site, x)
+	call, key, err := w.execCall(b, c, site, x)
 	if err != nil {
 		return nil, err
+	}
+	var start int64
+	if p.Level == sandbox.Deterministic {
+		if start, err = w.programClock(b); err != nil {
+			return nil, err
+		}
 	}
 	values := p.Values
 	if values == nil {
@@ -100,6 +113,7 @@ func (w *world) exec(b string, c Command, t told) (*exited, error) {
 		},
 		Recorder: w.rec, Answers: p.Answers, Positions: p.Positions, Patience: p.Patience,
 		Rules: p.Rules, Placeholders: wire.NewPlaceholders(p.Secrets).WithValues(values), Secrets: values,
+		Seed: t.seed, Clock: start, Req: key, Strict: p.Strict, Boxed: p.Boxed,
 		Timeout: t.timeout, Stdout: t.stdout, Stderr: t.stderr, Note: p.Note,
 	})
 	if err != nil {
@@ -113,42 +127,53 @@ func (w *world) exec(b string, c Command, t told) (*exited, error) {
 	return x, w.execExit(b, call, res, site, x)
 }
 
-// execCall records what is started, and where.
-func (w *world) execCall(b string, c Command, site *Site, x *exited) (int64, error) {
+// programClock returns where the clock of a program at level deterministic
+// starts: where it is pinned, or at a reading that is recorded now.
+func (w *world) programClock(b string) (int64, error) {
+	if w.pinned != nil {
+		start, err := freeze.ParseTime(*w.pinned)
+		return start, fatal(err)
+	}
+	w.due = true
+	return w.Now(b)
+}
+
+// execCall records what is started, and where. It returns the number of the
+// record and what identifies the start.
+func (w *world) execCall(b string, c Command, site *Site, x *exited) (n int64, key digest.Call, err error) {
 	entries, err := snapshot.Files(site.objs, site.Before)
 	if err != nil {
-		return 0, fatal(err)
+		return 0, key, fatal(err)
 	}
 	e := wire.Exec{Argv: c.Argv, Env: c.Env}
 	if x.before, err = w.footprint(entries); err != nil {
-		return 0, err
+		return 0, key, err
 	}
 	e.Tree = x.before
 	if c.Stdin != nil {
 		if err := w.guard("the program's standard input", c.Stdin); err != nil {
-			return 0, err
+			return 0, key, err
 		}
 		d, err := w.blob(c.Stdin)
 		if err != nil {
-			return 0, err
+			return 0, key, err
 		}
 		e.Stdin = &d
 	}
 	doc, err := e.Doc()
 	if err != nil {
-		return 0, err
+		return 0, key, err
 	}
 	if err := w.guard("the command line", doc.Bytes); err != nil {
-		return 0, err
+		return 0, key, err
 	}
 	if _, err := w.blob(doc.Bytes); err != nil {
-		return 0, err
+		return 0, key, err
 	}
-	n, err := w.append(b, &flight.Call{Kind: "exec", Req: doc.Key})
-	if err != nil {
-		return 0, err
+	if n, err = w.append(b, &flight.Call{Kind: "exec", Req: doc.Key}); err != nil {
+		return 0, key, err
 	}
-	return n, fatal(w.rec.Flush())
+	return n, doc.Key, fatal(w.rec.Flush())
 }
 
 // execExit records how the program ended and what it has written.
@@ -215,7 +240,7 @@ func stdin(b []byte) io.Reader {
 
 // command performs the program that a run consists of.
 func (w *world) command(c Command) (*Performance, error) {
-	x, err := w.exec("", c, told{stdout: w.programs.Stdout, stderr: w.programs.Stderr})
+	x, err := w.exec("", c, told{seed: w.seed, stdout: w.programs.Stdout, stderr: w.programs.Stderr})
 	if err != nil {
 		return nil, err
 	}
@@ -248,6 +273,7 @@ func (w *world) Exec(b string, e *mission.Exec) (*mission.Exited, error) {
 	}
 	c := Command{Argv: e.Argv, Stdin: e.Stdin}
 	c.Env = w.programs.Base(w.execs)
+	seed := fmt.Sprintf("%s/%d", w.seed, w.execs) // programs that do the same do it with other numbers
 	w.execs++
 	for _, f := range e.Env {
 		c.Env = setVariable(c.Env, f.Name, f.Value.String())
@@ -255,7 +281,7 @@ func (w *world) Exec(b string, e *mission.Exec) (*mission.Exited, error) {
 	w.base.b = b
 	files := w.branches[b].overlay
 	var stdout, stderr bounded
-	x, err := w.exec(b, c, told{files, time.Duration(e.Timeout) * time.Millisecond, &stdout, &stderr})
+	x, err := w.exec(b, c, told{files, time.Duration(e.Timeout) * time.Millisecond, seed, &stdout, &stderr})
 	if err != nil {
 		return nil, err
 	}

@@ -94,12 +94,16 @@ func newWorld(ctx context.Context, s Setting) *world {
 		print:    s.Print,
 		check:    s.Checkpoint,
 		programs: s.Programs,
+		seed:     s.Seed,
 		due:      true,
 		branches: map[string]*branch{},
 		asked:    map[int64]string{},
 		reads:    map[string]*read{},
 		lists:    map[string][]string{},
 		env:      map[string]*string{},
+	}
+	if s.Program == nil {
+		w.pinned = s.Pinned
 	}
 	w.base = &base{w: w}
 	w.root = workspace.New(w.base)

@@ -71,7 +71,9 @@ type world struct {
 	sent     int // of these, answered from outside
 	refused  int // connections of programs that could not be served
 	programs *Programs
-	execs    int // programs of the mission so far
+	execs    int     // programs of the mission so far
+	seed     string  // of the run
+	pinned   *string // the clock of the run's own program, when it is
 }
 
 // A branch is where one line of the mission stands.

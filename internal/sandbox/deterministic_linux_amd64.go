@@ -14,22 +14,10 @@ import (
 	"github.com/coo-runtime/coo/internal/box"
 )
 
-// A Guest is a program at level deterministic, as whoever conducts it sees
-// it: what it does comes from Next, and it stands still after a box.Quiet
-// until Obey.
-type Guest struct{ b *initBox }
+// A tracedGuest implements [Guest]: the tracer is the first process of the box.
+type tracedGuest struct{ b *initBox }
 
-// Guest returns the program's other side; nil at other levels.
-func (p *Process) Guest() *Guest {
-	b, ok := p.box.(*initBox)
-	if !ok || !b.conducted {
-		return nil
-	}
-	return &Guest{b}
-}
-
-// Next returns what the program did next. The last is box.Ended.
-func (g *Guest) Next() (box.Event, error) {
+func (g *tracedGuest) Next() (box.Event, error) {
 	r, err := g.b.next()
 	switch {
 	case err != nil:
@@ -43,8 +31,7 @@ func (g *Guest) Next() (box.Event, error) {
 	return box.Event{}, errors.New(r.Error)
 }
 
-// Obey gives the order that answers a box.Quiet.
-func (g *Guest) Obey(o box.Order) error { return g.b.say(command{Do: "order", Order: &o}) }
+func (g *tracedGuest) Obey(o box.Order) error { return g.b.say(command{Do: "order", Order: &o}) }
 
 // startDeterministic starts a box like that of level frozen, in which a tracer
 // holds the program.
@@ -66,7 +53,7 @@ func (p *Process) startDeterministic(c Command) error {
 		return err
 	}
 	b.conducted = true
-	p.box = b
+	p.box, p.guest = b, &tracedGuest{b}
 	p.undo = append(p.undo, func() { b.control.Close() })
 	for _, f := range b.files {
 		f.Close() // the tracer answers lookups, and takes connections
@@ -188,4 +175,11 @@ func (t insideTalk) Ask(e box.Event) (box.Order, error) {
 	case <-t.i.stopped:
 		return box.Order{Kind: box.Stop}, nil
 	}
+}
+
+// ProbeDeterministic says whether this machine has level deterministic.
+func ProbeDeterministic() Finding {
+	f := probeFrozen()
+	f.Level = Deterministic
+	return f
 }

@@ -15,7 +15,7 @@ import (
 func conducted(t *testing.T, serve func(e box.Event, got string) (answer, end string), argv ...string) (out string, exit Exit) {
 	t.Helper()
 	p, err := Start(context.Background(), Command{
-		Level: Deterministic, Argv: argv, Dir: t.TempDir(), Env: os.Environ(), Start: 1_700_000_000e9,
+		Level: Deterministic, Argv: argv, Dir: t.TempDir(), Env: os.Environ(), Clock: 1_700_000_000e3,
 		Trace: os.Getenv("COO_TEST_TRACE"),
 	})
 	if err != nil {

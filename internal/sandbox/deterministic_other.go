@@ -2,20 +2,13 @@
 
 package sandbox
 
-import "github.com/coo-runtime/coo/internal/box"
-
-// A Guest is a program at level deterministic; there is none here.
-type Guest struct{}
-
-// Guest returns nil: there is no such level here.
-func (p *Process) Guest() *Guest { return nil }
-
-// Next is never called.
-func (g *Guest) Next() (box.Event, error) { panic("sandbox: internal error: no guest") }
-
-// Obey is never called.
-func (g *Guest) Obey(box.Order) error { panic("sandbox: internal error: no guest") }
+import "runtime"
 
 func (p *Process) startDeterministic(Command) error {
-	return &LevelError{Finding{Level: Deterministic, Why: "it is for Linux on amd64 only"}}
+	return &LevelError{ProbeDeterministic()}
+}
+
+// ProbeDeterministic says that this machine has not got the level.
+func ProbeDeterministic() Finding {
+	return Finding{Level: Deterministic, Why: "it is for Linux on amd64, and this is " + runtime.GOOS + " on " + runtime.GOARCH}
 }

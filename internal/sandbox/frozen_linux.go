@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"crypto/sha256"
 	"cmp"
 	"errors"
 	"fmt"
@@ -84,7 +85,7 @@ func ordersOf(c Command) orders {
 	return orders{
 		Argv: c.Argv, Name: cmp.Or(c.Exe, c.Argv[0]), Exe: c.exe, Dir: c.Dir, Env: c.Env,
 		FirstPort: sysctl("/proc/sys/net/ipv4/ip_unprivileged_port_start"), Workspace: c.workspace(), Over: c.Over, Keep: c.Keep, CA: c.CA, Allow: c.Allow,
-		Conducted: c.Level == Deterministic, Seed: c.Seed, Start: c.Start, Trace: c.Trace,
+		Conducted: c.Level == Deterministic, Seed: sha256.Sum256([]byte(c.Seed)), Start: c.Clock * 1e6, Trace: c.Trace,
 	}
 }
 

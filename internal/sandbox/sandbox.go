@@ -1,11 +1,12 @@
 // Package sandbox runs a program so that its network traffic goes through
 // coo.
 //
-// There are two levels. At "frozen" (Linux) the program gets a network of its
-// own whose every address is coo: nothing it sends can go anywhere else,
-// whether or not it knows of proxies, and no privilege is needed. At
-// "proxied" (everywhere) it is asked, by environment variables, to use a
-// proxy; what does not listen to them is not seen.
+// At level "frozen" (Linux) the program gets a network of its own whose every
+// address is coo: nothing it sends can go anywhere else, whether or not it
+// knows of proxies, and no privilege is needed. At "proxied" (everywhere) it is
+// asked, by environment variables, to use a proxy; what does not listen to them
+// is not seen. At "deterministic" it runs one thread at a time under a tracer,
+// which shows it as a [Guest]: what it is told, and when, is the caller's to say.
 //
 //	the program ── connect 93.184.215.14:443 ──┐            frozen
 //	   own network: every address is local,    │ redirected (nft)
@@ -87,7 +88,7 @@ type Command struct {
 
 	// Workspace is the directory that Over is shown instead of; "" is Dir.
 	// Keep are directories of the real workspace, relative to it, that are
-	// shown read-only inside Over. Frozen only.
+	// shown read-only inside Over. Not at level proxied.
 	Workspace string
 	Over      string
 	Keep      []string
@@ -96,9 +97,12 @@ type Command struct {
 	Allow      []Endpoint // services of this machine that may be reached
 	ProxyToken string     // what the proxy asks for; "" makes one up
 
-	Seed  [32]byte // of the program's randomness; deterministic only, as the next two
-	Start int64    // of its clocks, nanoseconds since 1970
-	Trace string   // a file to write its system calls to; "": none
+	// At level deterministic: what the program's randomness follows from, where
+	// its clock starts, in milliseconds since 1970, and a file to write its
+	// system calls to, "" for none.
+	Seed  string
+	Clock int64
+	Trace string
 
 	exe Executable
 }
@@ -127,6 +131,7 @@ type Target struct {
 
 // A Process is a program that was started.
 type Process struct {
+	guest       Guest
 	level       Level
 	transparent net.Listener
 	proxy       net.Listener
@@ -194,7 +199,7 @@ func Start(ctx context.Context, c Command) (*Process, error) {
 }
 
 // Transparent returns the listener at which connections of the program
-// arrive whatever they were meant for; nil at level proxied.
+// arrive whatever they were meant for; nil unless the level is frozen.
 func (p *Process) Transparent() net.Listener { return p.transparent }
 
 // Proxy returns the listener at which the program's explicit proxy

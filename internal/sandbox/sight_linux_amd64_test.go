@@ -34,7 +34,7 @@ type sight struct{ out, trace string }
 // see runs a program in the box.
 func see(t *testing.T, c Command) sight {
 	t.Helper()
-	c.Level, c.Start = Deterministic, 1_700_000_000e9
+	c.Level, c.Clock = Deterministic, 1_700_000_000e3
 	c.Trace = filepath.Join(t.TempDir(), "trace")
 	if c.Env == nil {
 		c.Env = []string{"PATH=/usr/bin:/bin", "LC_ALL=C", "PYTHONDONTWRITEBYTECODE=1"}
