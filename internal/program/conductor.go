@@ -247,8 +247,11 @@ func (c *conductor) choose(q box.Event) (box.Order, error) {
 				c.skip(l.at)
 				return c.pass(l), nil
 			}
-			if !c.abandon() {
+			if len(c.calls) == 0 {
 				return box.Order{}, &StuckError{At: c.now}
+			}
+			if err := c.abandon(c.calls[0]); err != nil {
+				return box.Order{}, err
 			}
 			continue
 		}
@@ -403,17 +406,9 @@ func (c *conductor) anyLive() bool {
 	return slices.ContainsFunc(c.calls, func(e *call) bool { return e.s.Live })
 }
 
-// abandon ends an answer that the program left when it was recorded, and does
-// not leave now. It reports whether there was one.
-func (c *conductor) abandon() bool {
-	for _, e := range c.calls {
-		if err := c.end(e, "client", nil, c.now); err != nil {
-			c.p.fail(err)
-		}
-		return true
-	}
-	return false
-}
+// abandon ends an answer that the program left when it was recorded, and that
+// it waits for now.
+func (c *conductor) abandon(e *call) error { return c.end(e, "client", nil, c.now) }
 
 // deliver lets the next part of an answer out. told is false when there is
 // nothing in it that the program would see.
