@@ -211,6 +211,9 @@ func (a *app) programs(f runFlags, names []string, answers answers, sources []*f
 	p.Base = func(int) [][2]string { return environ.Recorded }
 	p.Environ = func(vars [][2]string) []string {
 		set := sandbox.Restore(vars, names)
+		if level == sandbox.Deterministic {
+			return set // what is not recorded no replay could set
+		}
 		env := slices.DeleteFunc(slices.Clone(environ.Env), func(kv string) bool {
 			name, _, _ := strings.Cut(kv, "=")
 			return slices.ContainsFunc(set, func(s string) bool { return strings.HasPrefix(s, name+"=") })

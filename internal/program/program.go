@@ -332,7 +332,7 @@ func (p *performance) reach(hostport string, addr netip.Addr) error {
 	switch {
 	case proxy.MetadataAddr(addr):
 		what = "a cloud's metadata service or a link-local address"
-	case p.Command.Level == sandbox.Frozen && proxy.LocalAddr(addr):
+	case p.Command.Level != sandbox.Proxied && proxy.LocalAddr(addr):
 		what = "on this machine or its network"
 	default:
 		return nil
