@@ -101,6 +101,7 @@ func (i *inside) conduct(in *gob.Decoder) *insideError {
 			return &insideError{"program", err}
 		}
 		defer r.Close()
+		defer w.Close()
 		outs[k] = int(w.Fd())
 	}
 	c := box.Config{
