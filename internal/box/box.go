@@ -153,6 +153,9 @@ func (x *tracer) prepareRoot(root *thread) error {
 		unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE, ^uint64(0), 0); err != nil {
 		return err
 	}
+	if err := x.settle(root); err != nil {
+		return err
+	}
 	if x.Own {
 		if err := root.ownProc(); err != nil {
 			return err
@@ -191,7 +194,7 @@ func (x *tracer) startProgram(root *thread) error {
 	if _, err := waitThread(tid); err != nil {
 		return err
 	}
-	p := &process{pid: tid, mm: x.newMM(), handlers: newHandlers(), rand: x.stream("1")}
+	p := &process{pid: tid, mm: x.newMM(), handlers: newHandlers(), rand: x.stream("1"), limits: startLimits}
 	t := x.addThread(tid, p)
 	t.regs = root.regs
 	p.id = t.id

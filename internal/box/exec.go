@@ -150,6 +150,7 @@ func (x *tracer) auxiliary(t *thread) error {
 	for ; ; at += 16 {
 		kind, ok := t.word(at)
 		if !ok || kind == auxNull {
+			t.placeStack(at + 16)
 			return nil
 		}
 		switch kind {

@@ -8,10 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// HostName is the name of the machine that every program sees; it has one
-// processor and this much memory.
+// The machine that every program sees has one processor, this much memory,
+// and the name [HostName].
 const (
-	HostName   = "coo"
 	memory     = 8 << 30
 	kernelName = "6.1.0"
 )

@@ -26,6 +26,9 @@ func opens(x *tracer, t *thread) outcome {
 	if !o.ok {
 		return goOn // the kernel says what is wrong
 	}
+	if name := t.procName(o.at, o.name); name != "" {
+		return x.openProc(t, o, name)
+	}
 	if o.flags&(unix.O_PATH|unix.O_DIRECTORY) == 0 {
 		x.manifest.opened(t, o.at, o.name, o.flags)
 	}

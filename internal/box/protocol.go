@@ -2,6 +2,9 @@ package box
 
 import "net/netip"
 
+// HostName is the name of the machine that every program sees.
+const HostName = "coo"
+
 // The tracer and the coo outside talk in turns. The tracer tells what the
 // program did, one [Event] after another, in an order that is the same each
 // time. When every thread waits it says [Quiet], and then does nothing until

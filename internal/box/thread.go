@@ -56,7 +56,10 @@ type process struct {
 	lookIn   bool     // descriptors can only be looked at in its own name
 	mourns   bool     // it gets a signal when its parent ends
 	adopts   bool     // it becomes the parent of orphans among its descendants
-	poked    bool     // it was sent a signal while one of its threads ran
+	limits   limits
+	nice     int
+	began    int64 // when
+	poked    bool  // it was sent a signal while one of its threads ran
 }
 
 // An mm is a memory: what futexes of a process are told apart by.

@@ -40,6 +40,7 @@ type tracer struct {
 	connected int64            // so far
 	inet      bool             // something was sent inside since all was last quiet
 	files     files
+	devs      map[string]uint64 // of files without a path, by their kind
 
 	manifest manifest
 	said     map[string]bool // what was told once, and need not be told again
@@ -309,9 +310,6 @@ func (x *tracer) gaveBirth(t *thread, cause int) outcome {
 		flags = unix.CLONE_VM | unix.CLONE_VFORK
 	}
 	p := t.proc
-	if flags&(unix.CLONE_NEWNS|unix.CLONE_NEWUSER) != 0 {
-		moves(x, t)
-	}
 	if flags&unix.CLONE_THREAD == 0 {
 		p = x.child(t, flags)
 		p.pid = tid
@@ -343,7 +341,7 @@ func (x *tracer) child(t *thread, flags uint64) *process {
 	c := &process{
 		parent: parent, mm: parent.mm, handlers: parent.handlers,
 		rand:   x.stream(fmt.Sprintf("%s.%d", parent.rand.name, parent.children)),
-		lookIn: parent.lookIn,
+		lookIn: parent.lookIn, limits: parent.limits, nice: parent.nice, began: x.now,
 	}
 	if flags&unix.CLONE_PARENT != 0 {
 		c.parent = parent.parent

@@ -36,7 +36,7 @@ func (g *tracedGuest) Obey(o box.Order) error { return g.b.say(command{Do: "orde
 // startDeterministic starts a box like that of level frozen, in which a tracer
 // holds the program.
 func (p *Process) startDeterministic(c Command) error {
-	c.Env = removeVariables(c.Env, proxyVariables...)
+	c.Env = removeVariables(c.Env, append([]string{"TMPDIR", "TMP", "TEMP"}, proxyVariables...)...)
 	if len(c.CA) > 0 {
 		if err := p.trustInside(&c); err != nil {
 			return err
@@ -113,13 +113,9 @@ func (i *inside) conduct(in *gob.Decoder) *insideError {
 	if o.Root {
 		c.Denied = denied
 	}
-	if o.Trace != "" {
-		f, err := os.Create(o.Trace)
-		if err != nil {
-			return &insideError{"program", err}
-		}
-		defer f.Close()
-		c.Trace = f
+	if i.trace != nil {
+		defer i.trace.Close()
+		c.Trace = i.trace
 	}
 	c.Talk = insideTalk{i}
 	go i.obey(in)

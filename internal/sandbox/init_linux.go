@@ -59,6 +59,7 @@ type inside struct {
 	seen      map[syscall.Signal]time.Time // when a signal came to this process itself
 	killed    atomic.Bool
 	listeners []*os.File     // of the box's network, for the tracer
+	trace     *os.File       // where the tracer writes calls; nil: nowhere
 	stopped   chan struct{}  // closed when killed is set
 	ordered   chan box.Order // what the coo outside orders
 }
@@ -69,6 +70,17 @@ func (i *inside) main() *insideError {
 		return &insideError{"orders", err}
 	}
 	i.watchSignals()
+	if i.orders.Conducted {
+		unix.Umask(0o022) // what is made for the program to see is the same for all
+	}
+	if i.orders.Trace != "" {
+		// Now: it may be where the program sees nothing of this machine.
+		f, err := os.Create(i.orders.Trace)
+		if err != nil {
+			return &insideError{"program", err}
+		}
+		i.trace = f
+	}
 	if err := i.prepare(); err != nil {
 		return err
 	}

@@ -40,6 +40,11 @@ func (i *inside) mounts() *insideError {
 	if err := s.close(); err != nil {
 		return &insideError{"files", err}
 	}
+	if o.Conducted {
+		if err := o.showMachine(); err != nil {
+			return &insideError{"files", err}
+		}
+	}
 	if o.Processes {
 		if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
 			return &insideError{"processes", fmt.Errorf("/proc: %w", err)}

@@ -177,3 +177,101 @@ func TestSeesFiles(t *testing.T) {
 		same(t, "files", first, s)
 	}
 }
+
+// seeVariable marks a process that sees a script of the shell in the box, and
+// names the files for what it printed and for its calls.
+const seeVariable = "COO_TEST_SEE"
+
+// TestSeenFrom is not a test of its own: [seeFrom] runs it in other
+// surroundings.
+func TestSeenFrom(t *testing.T) {
+	name := os.Getenv(seeVariable)
+	if name == "" {
+		return
+	}
+	env := slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, seeVariable) })
+	s := see(t, Command{Argv: []string{"sh", "-c", os.Getenv(seeVariable + "_SCRIPT")}, Dir: filepath.Dir(name), Env: env})
+	if err := os.WriteFile(name, []byte(s.out), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name+".trace", []byte(s.trace), 0o666); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// seeFrom runs a script in the box from surroundings that a command of the
+// shell makes, which ends with the words that start it.
+func seeFrom(t *testing.T, self, dir, surroundings, script string) sight {
+	t.Helper()
+	name := filepath.Join(dir, "seen")
+	cmd := exec.Command("sh", "-c", surroundings+` "$0" -test.run '^TestSeenFrom$'`, self)
+	cmd.Dir = dir
+	cmd.Env = []string{"PATH=/usr/bin:/bin", "LC_ALL=C", "HOME=/", seeVariable + "=" + name, seeVariable + "_SCRIPT=" + script}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", surroundings, err, out)
+	}
+	var s sight
+	for to, name := range map[*string]string{&s.out: name, &s.trace: name + ".trace"} {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		*to = string(b)
+		os.Remove(name)
+	}
+	return s
+}
+
+const machineScript = `umask; ulimit -a; ulimit -Ha; nice; id -u
+for f in self/stat self/status self/maps self/smaps self/limits self/mountinfo self/mounts self/cgroup self/io self/statm self/fdinfo/0 \
+  meminfo cpuinfo stat uptime loadavg version cmdline sys/kernel/random/uuid sys/kernel/random/boot_id sys/kernel/pid_max; do
+  echo "== $f"; cat /proc/$f; done
+cd /proc/self && cat status ../meminfo | sum; cd /
+ls -la /proc/self/fd /proc/self/ns /tmp/. /var/tmp /dev/shm; find /sys -type f | xargs cat
+df / ; df -i /; nproc; getconf _NPROCESSORS_CONF; hostname; cat /etc/machine-id /etc/hosts; uname -a; mktemp -d /tmp/XXXXXX; ls /tmp
+trap '' HUP; trap; times; ls /dev/tty; cat /dev/tty; ipcmk -M 10; ipcs -m; echo $TMPDIR; stat -f /
+`
+
+// TestSeesMachine compares what programs see of the machine and of what they
+// inherit from whoever started them.
+func TestSeesMachine(t *testing.T) {
+	dir, self := openTemp(t), selfFor(t)
+	var first sight
+	for i, surroundings := range []string{
+		"",
+		"umask 077; ulimit -S -n 256; ulimit -S -s 1024; ulimit -c unlimited; trap '' HUP PIPE INT; TMPDIR=/var/tmp nice -n 5 taskset -c 0",
+		"umask 002; ulimit -n 65536; ulimit -S -s unlimited; touch /dev/shm/left.$$ /tmp/left.$$; setsid",
+	} {
+		s := seeFrom(t, self, dir, surroundings, machineScript)
+		if i == 0 {
+			first = s
+			t.Logf("\n%s", s.out)
+		}
+		same(t, surroundings, first, s)
+	}
+}
+
+// addressScript prints where things are: objects, and the stack.
+const addressScript = `print(hash("x"), id(object()), [l.split()[0] for l in open("/proc/self/maps") if "stack" in l], list({object() for _ in range(9)}).__len__())
+import ctypes
+b = ctypes.create_string_buffer(8); print(ctypes.addressof(b))`
+
+// TestSeesStack compares addresses under environments of other sizes.
+func TestSeesStack(t *testing.T) {
+	py, dir := python3(t), t.TempDir()
+	var first sight
+	for i, n := range []int{0, 1, 300, 5000, 60000} {
+		env := []string{"PATH=/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE=1"}
+		for range n / 50 {
+			env = append(env, "X"+strings.Repeat("y", 48)+"=")
+		}
+		env = append(env, "Z="+strings.Repeat("z", n%50))
+		s := see(t, Command{Argv: []string{py, "-I", "-S", "-c", addressScript}, Dir: dir, Env: env})
+		s.trace = ""
+		if i == 0 {
+			first = s
+			t.Logf("\n%s", s.out)
+		}
+		same(t, "environment", first, s)
+	}
+}

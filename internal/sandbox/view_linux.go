@@ -9,19 +9,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/coo-runtime/coo/internal/box"
 )
 
 // showFiles shows the files by which programs find names and decide whom to
 // trust as they must be inside.
 func (o *orders) showFiles(s *scratch) error {
-	for _, f := range []struct {
-		path string
-		edit func([]byte) []byte
-	}{
-		{"/etc/resolv.conf", func([]byte) []byte { return resolvConf() }},
-		{"/etc/nsswitch.conf", nsswitchConf},
-		{"/etc/hosts", o.hosts},
-	} {
+	for _, f := range o.editedFiles() {
 		old, err := os.ReadFile(f.path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -39,6 +34,35 @@ func (o *orders) showFiles(s *scratch) error {
 		}
 	}
 	return o.showTrust(s)
+}
+
+// An editedFile is shown with other content than it has.
+type editedFile struct {
+	path string
+	edit func([]byte) []byte
+}
+
+func (o *orders) editedFiles() []editedFile {
+	list := []editedFile{
+		{"/etc/resolv.conf", func([]byte) []byte { return resolvConf() }},
+		{"/etc/nsswitch.conf", nsswitchConf},
+		{"/etc/hosts", o.hosts},
+	}
+	if !o.Conducted {
+		return list
+	}
+	list[2].edit = always("127.0.0.1\tlocalhost " + box.HostName + "\n::1\tlocalhost ip6-localhost ip6-loopback\n")
+	return append(list,
+		editedFile{"/etc/hostname", always(box.HostName + "\n")},
+		editedFile{"/etc/machine-id", always(machineID)},
+		editedFile{"/var/lib/dbus/machine-id", always(machineID)})
+}
+
+// machineID is that of every machine at level deterministic, machine-id(5).
+const machineID = "c00c00c00c00c00c00c00c00c00c00c0\n"
+
+func always(s string) func([]byte) []byte {
+	return func([]byte) []byte { return []byte(s) }
 }
 
 // resolvConf names one server and no search domains: a name is looked up as
