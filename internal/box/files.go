@@ -406,6 +406,7 @@ func sendsData(x *tracer, t *thread) outcome {
 		return x.send(t, c)
 	}
 	x.inet = true
+	x.sendsUnbound(t)
 	flags := t.arg(3)
 	if t.nr == unix.SYS_SENDMSG {
 		flags = t.arg(2)

@@ -12,6 +12,9 @@ var machineFiles = map[string]func(x *tracer, t *thread) string{
 	"stat":    (*tracer).procStat,
 	"uptime":  (*tracer).procUptime,
 	"loadavg": (*tracer).procLoad,
+	"sys/kernel/ns_last_pid": func(x *tracer, _ *thread) string {
+		return fmt.Sprintf("%d\n", x.lastID())
+	},
 	"sys/kernel/random/uuid": func(_ *tracer, t *thread) string {
 		return uuid(t.proc.rand.bytes(16)) + "\n"
 	},
@@ -95,6 +98,9 @@ vm/zone_reclaim_mode 0
 fs/file-max 9223372036854775807
 fs/file-nr 1024	0	9223372036854775807
 fs/nr_open 1048576
+fs/inode-nr 16384	0
+fs/inode-state 16384	0	0	0	0	0	0
+fs/dentry-state 16384	0	45	0	0	0
 fs/pipe-max-size 1048576
 fs/pipe-user-pages-soft 16384
 fs/pipe-user-pages-hard 0
@@ -207,11 +213,16 @@ func (x *tracer) procUptime(*thread) string {
 }
 
 func (x *tracer) procLoad(*thread) string {
+	return fmt.Sprintf("0.00 0.00 0.00 1/%d %d\n", len(x.threads), x.lastID())
+}
+
+// lastID is the greatest number of a thread.
+func (x *tracer) lastID() int {
 	last := 0
 	for _, t := range x.threads { // order: the greatest is the same in any
 		last = max(last, t.id)
 	}
-	return fmt.Sprintf("0.00 0.00 0.00 1/%d %d\n", len(x.threads), last)
+	return last
 }
 
 // uuid writes a random number as one of version 4.

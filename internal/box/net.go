@@ -68,10 +68,12 @@ func connects(x *tracer, t *thread) outcome {
 	defer unix.Close(own)
 	typ, err := unix.GetsockoptInt(own, unix.SOL_SOCKET, unix.SO_TYPE)
 	if err != nil || typ != unix.SOCK_STREAM {
+		x.givePort(own)
 		return goOn
 	}
 	if x.Outside == nil || !x.Outside(to) {
 		x.inet = true
+		x.givePort(own)
 		// Inside, the kernel's own timers must not be waited for.
 		unix.SetsockoptInt(own, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) //nolint:errcheck // then it is no TCP
 		return goOn

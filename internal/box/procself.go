@@ -36,6 +36,8 @@ var fixedFiles = map[string]string{
 	"oom_adj":       "0\n",
 	"personality":   "00040000\n",
 	"wchan":         "0",
+	"syscall":       "running\n",
+	"stack":         "",
 	"timerslack_ns": "50000\n",
 	"loginuid":      "4294967295",
 	"sessionid":     "4294967295",
@@ -77,7 +79,11 @@ func (x *tracer) ownFile(t *thread, dir, name string) (string, bool) {
 		return s, err == nil
 	}
 	who := x.threadOf(dir)
-	if edit, ok := editedFiles[name]; ok {
+	edit, ok := editedFiles[name]
+	if !ok {
+		edit, ok = netFiles[name]
+	}
+	if ok {
 		s, ok := old()
 		if !ok {
 			return "", false

@@ -167,6 +167,7 @@ var calls = []call{
 
 	{unix.SYS_SOCKET, "socket", "passed for Unix, IPv4, IPv6 and netlink", sockets},
 
+	{unix.SYS_BIND, "bind", "passed; port 0 is the next", binds},
 	{unix.SYS_CONNECT, "connect", "outwards: a connection to coo, else passed", connects},
 	{unix.SYS_SETSOCKOPT, "setsockopt", "of a connection to coo: TCP's are ignored", setsockopt},
 	{unix.SYS_GETSOCKOPT, "getsockopt", "of a connection to coo: TCP's are answered", getsockopt},

@@ -40,6 +40,7 @@ type tracer struct {
 	connected int64            // so far
 	inet      bool             // something was sent inside since all was last quiet
 	files     files
+	ports     int               // given so far
 	devs      map[string]uint64 // of files without a path, by their kind
 
 	manifest manifest

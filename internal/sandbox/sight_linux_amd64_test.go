@@ -275,3 +275,32 @@ func TestSeesStack(t *testing.T) {
 		same(t, "environment", first, s)
 	}
 }
+
+const portsScript = `
+import socket, threading
+def show(f): print(f, open(f).read())
+for family, addr in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+    l = socket.create_server((addr, 0), family=family); print(l.getsockname())
+    c = [socket.create_connection(l.getsockname()[:2]) for _ in range(3)]
+    a = [l.accept() for _ in c]
+    print([s.getsockname() for s in c], [p for _, p in a])
+    u, v = socket.socket(family, socket.SOCK_DGRAM), socket.socket(family, socket.SOCK_DGRAM)
+    u.bind((addr, 0)); v.sendto(b"x", u.getsockname()); print(u.recvfrom(9), v.getsockname())
+s, t = socket.socketpair()
+import os; os.fstat(s.fileno())
+for f in "tcp", "tcp6", "udp", "udp6", "unix", "dev", "route": show("/proc/net/" + f)
+`
+
+// TestSeesPorts compares the ports that are given.
+func TestSeesPorts(t *testing.T) {
+	py, dir := python3(t), t.TempDir()
+	var first sight
+	for i := range 3 {
+		s := see(t, Command{Argv: []string{py, "-I", "-S", "-c", portsScript}, Dir: dir})
+		if i == 0 {
+			first = s
+			t.Logf("\n%s", s.out)
+		}
+		same(t, "ports", first, s)
+	}
+}
