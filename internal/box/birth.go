@@ -25,7 +25,7 @@ func unshare(x *tracer, t *thread) outcome {
 	if t.arg(0)&(newSpaces|unix.CLONE_NEWTIME) != 0 {
 		return x.refuseSpaces(t)
 	}
-	return goOn
+	return moves(x, t)
 }
 
 func (x *tracer) refuseSpaces(t *thread) outcome {

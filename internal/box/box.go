@@ -32,9 +32,6 @@ type Config struct {
 
 	Talk Talk
 
-	// Strict ends the run at the first thing that is told as Broken.
-	Strict bool
-
 	// Own says that the program gets a process namespace of its own, for
 	// which the calling thread has the privilege. Confine is then called
 	// in between, to give that up, and must do so for the thread Run is called
@@ -76,6 +73,8 @@ type Exit struct {
 // thread's personality changed.
 func Run(c Config) (Exit, error) {
 	x := newTracer(c)
+	x.watch = newWatch()
+	defer x.watch.close()
 	defer x.close()
 	if err := x.start(); err != nil {
 		return Exit{}, err

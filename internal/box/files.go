@@ -287,9 +287,9 @@ func writes(x *tracer, t *thread) outcome {
 	return goOn
 }
 
-// atomic is up to how many bytes a write to a pipe is whole or not at all:
+// wholeWrite is up to how many bytes a write to a pipe is whole or not at all:
 // PIPE_BUF, pipe(7).
-const atomic = 4096
+const wholeWrite = 4096
 
 // writeSome lets a write happen that does not wait, parks one that would, and
 // writes what is longer than a pipe takes piece by piece.
@@ -303,7 +303,7 @@ func (x *tracer) writeSome(t *thread, f fd) outcome {
 	switch {
 	case ready&(unix.POLLERR|unix.POLLNVAL) != 0, x.nonblocking(t, f.n):
 		return goOn // what the kernel says, it says at once
-	case total <= atomic || f.kind == otherFD:
+	case total <= wholeWrite || f.kind == otherFD:
 		if ready != 0 {
 			return goOn
 		}

@@ -5,7 +5,6 @@ package box
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -92,9 +91,7 @@ func (x *tracer) earliest() int64 {
 // next returns the thread whose turn it is. It is nil when what was done made
 // none ready.
 func (x *tracer) next() (*thread, error) {
-	if len(x.queue) > 0 {
-		t := x.queue[0]
-		x.queue = x.queue[1:]
+	if t := x.pop(); t != nil {
 		return t, nil
 	}
 	if x.inet {
@@ -108,6 +105,10 @@ func (x *tracer) next() (*thread, error) {
 	deadline := x.earliest()
 	if x.ended && (deadline < 0 || deadline > x.grace) {
 		x.endAll()
+		return nil, nil
+	}
+	if deadline < 0 && slices.ContainsFunc(x.queue, func(t *thread) bool { return !t.proven }) {
+		x.progress++ // it may be computing, and keeps nobody waiting
 		return nil, nil
 	}
 	return nil, x.ask(deadline)
@@ -137,6 +138,7 @@ func (x *tracer) ask(deadline int64) error {
 	default:
 		return fmt.Errorf("order %q: not one", o.Kind)
 	}
+	x.progress++
 	x.look()
 	return nil
 }
@@ -152,14 +154,4 @@ func (x *tracer) endAll() {
 		unix.Kill(p.pid, unix.SIGKILL) //nolint:errcheck // it may have ended with another
 		x.reap(p)
 	}
-}
-
-// stuck says why nothing can ever happen any more.
-func (x *tracer) stuck() string {
-	var b strings.Builder
-	b.WriteString("the program is stuck: every thread waits for another")
-	for _, t := range x.waits {
-		fmt.Fprintf(&b, "; thread %d of process %d: %s", t.id, t.proc.id, t.parked.why)
-	}
-	return b.String()
 }

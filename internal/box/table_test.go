@@ -19,6 +19,11 @@ const docs = "../../docs/sandbox.md"
 // TestTable holds that each system call has a treatment, and that
 // docs/sandbox.md says which.
 func TestTable(t *testing.T) {
+	for i, c := range calls {
+		if j := slices.IndexFunc(calls, func(d call) bool { return d.nr == c.nr }); j != i {
+			t.Errorf("%s has two rows", c.name)
+		}
+	}
 	var passing, decided strings.Builder
 	for _, c := range Treatments() {
 		switch {

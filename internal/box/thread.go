@@ -30,6 +30,10 @@ type thread struct {
 	born        int // what an early call has forked
 	// released: the kernel has let it go on after a vfork.
 	released bool
+	used     int64 // nanoseconds on a processor without a stop, as the watch has it
+	spinner  bool  // it was found spinning
+	proven   bool  // and certain to change nothing until others do
+	aside    int64 // the progress when it was put aside; -1: it was not
 
 	clearTID uint64 // where the kernel writes 0 when it ends, and wakes a futex
 	parked   *parked
@@ -89,7 +93,7 @@ type parked struct {
 }
 
 func (x *tracer) addThread(tid int, p *process) *thread {
-	t := &thread{tid: tid, proc: p, id: guestID(tid)}
+	t := &thread{tid: tid, proc: p, id: guestID(tid), aside: -1}
 	p.threads = append(p.threads, t)
 	x.threads[tid] = t
 	return t

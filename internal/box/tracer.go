@@ -30,6 +30,7 @@ type tracer struct {
 	progress int64     // calls that did not wait, and ends: what may end a wait
 	looked   int       // stops since descriptors were last looked at
 	timers   timers
+	watch    *watch
 
 	exit    Exit
 	ended   bool // the first process has
@@ -141,6 +142,8 @@ func (x *tracer) step(t *thread) outcome {
 			return x.lost(t)
 		}
 	}
+	x.watch.begin(t.tid, x.untilLook(t))
+	defer x.watch.over()
 	sig := int(t.sig)
 	t.dirty, t.after, t.sig = false, false, 0
 	if unix.PtraceCont(t.tid, sig) != nil {
@@ -193,6 +196,10 @@ func (x *tracer) unexpected(t *thread, ws unix.WaitStatus) {
 		t.released = true
 		return
 	}
+	if ws.StopSignal() == unix.SIGSTOP && x.watch.took(t.tid) {
+		x.broken("%s waits inside the system call %s, where coo cannot follow it", t.proc.name(), callName(t.nr))
+		return
+	}
 	if ws.TrapCause() < 0 && ws.StopSignal() != unix.SIGTRAP|0x80 {
 		t.sig = ws.StopSignal()
 	}
@@ -201,6 +208,8 @@ func (x *tracer) unexpected(t *thread, ws unix.WaitStatus) {
 // stopped looks at a stop of the running thread.
 func (x *tracer) stopped(t *thread, ws unix.WaitStatus) outcome {
 	switch sig := ws.StopSignal(); {
+	case sig == unix.SIGSTOP && x.watch.took(t.tid):
+		return x.watched(t)
 	case sig != unix.SIGTRAP:
 		return x.signalled(t, sig)
 	case ws.TrapCause() == unix.PTRACE_EVENT_SECCOMP:
@@ -220,6 +229,7 @@ func (x *tracer) called(t *thread) outcome {
 		return x.lost(t)
 	}
 	t.nr = t.regs.Orig_rax
+	t.used, t.aside = 0, -1
 	x.turns++
 	x.looked++
 	step := int64(perCall)
