@@ -84,3 +84,11 @@ func (e *RulesError) Error() string {
 	}
 	return fmt.Sprintf("%s: not used: it was made under other identity rules than the present %s", e.Source, e.Rules)
 }
+
+// A HeldError ends a run whose calls are answered with more than it can take, at
+// once: what it takes grows faster than anybody could watch. [Live.Next] returns it.
+type HeldError struct{ Limit int64 }
+
+func (e *HeldError) Error() string {
+	return fmt.Sprintf("what the mission was answered and has not taken holds more than %d MiB of memory", e.Limit>>20)
+}

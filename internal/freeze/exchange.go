@@ -1,6 +1,7 @@
 package freeze
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coo-runtime/coo/internal/coding"
@@ -19,9 +21,9 @@ import (
 // chunkSize is the most that is read from a body at once, in bytes.
 const chunkSize = 64 << 10
 
-// send sends hr and waits for its whole answer. The error is that of a
-// cancelled ctx; whatever else goes wrong is an answer.
-func (l *Live) send(ctx context.Context, c Call, hr *http.Request) (*Delivery, error) {
+// send sends hr and waits for its whole answer, in x. The error is that of a
+// cancelled ctx, or a [*HeldError]; whatever else goes wrong is an answer.
+func (l *Live) send(ctx context.Context, c Call, hr *http.Request, x *exchange) (*Delivery, error) {
 	idle := time.Duration(c.Req.Timeout) * time.Millisecond
 	if idle <= 0 {
 		idle = l.limits.Timeout
@@ -33,7 +35,7 @@ func (l *Live) send(ctx context.Context, c Call, hr *http.Request) (*Delivery, e
 	dog := &watchdog{patience: idle, timer: time.AfterFunc(idle, func() { cancel(errTimeout) })}
 	defer dog.timer.Stop()
 
-	x := &exchange{limits: l.limits, dog: dog, timing: Timing{Sent: time.Now()}}
+	x.dog, x.timing.Sent = dog, time.Now()
 	resp, err := l.transport.RoundTrip(hr.WithContext(httptrace.WithClientTrace(ctx, x.trace())))
 	if err == nil {
 		x.receive(ctx, resp, hr.Method)
@@ -41,7 +43,7 @@ func (l *Live) send(ctx context.Context, c Call, hr *http.Request) (*Delivery, e
 	} else {
 		x.answer.Error = x.failure(ctx, err)
 	}
-	if err := cancelled(ctx); err != nil {
+	if err := cmp.Or(cancelled(ctx), x.full); err != nil {
 		return nil, err
 	}
 	x.redact(l.secrets.redactor())
@@ -72,6 +74,9 @@ type exchange struct {
 	header  http.Header
 	trailer http.Header
 	decoded bool
+	held    int64         // bytes of the body, as they came
+	all     *atomic.Int64 // held of all exchanges that nobody has taken
+	full    error         // they were too many
 
 	mu     sync.Mutex // guards the rest: the transport dials in goroutines of its own
 	tlsErr error
@@ -158,6 +163,11 @@ func (x *exchange) readBody(body io.Reader, codings []string, stream bool) error
 	for {
 		n, err := r.Read(buf)
 		fits := min(int64(n), x.limits.Body-int64(len(a.Body)))
+		x.held += fits
+		if x.all.Add(fits) > x.limits.Held {
+			x.full = &HeldError{Limit: x.limits.Held}
+			return x.full
+		}
 		if stream {
 			a.Body, a.Lens = appendChunk(a.Body, a.Lens, buf[:fits])
 		} else {

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -236,7 +237,7 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			return
 		}
-		x := &exchange{limits: Limits{Body: 1000}, dog: &watchdog{time.Hour, time.NewTimer(time.Hour)}}
+		x := &exchange{limits: Limits{Body: 1000, Held: 1000}, all: new(atomic.Int64), dog: &watchdog{time.Hour, time.NewTimer(time.Hour)}}
 		err = x.readBody(bytes.NewReader(body), codings, true)
 		sum := 0
 		for _, n := range x.answer.Lens {
@@ -285,7 +286,7 @@ func TestStreamsKeepTheirChunks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		x := &exchange{limits: Limits{Body: 1000}, dog: &watchdog{time.Hour, time.NewTimer(time.Hour)}}
+		x := &exchange{limits: Limits{Body: 1000, Held: 1000}, all: new(atomic.Int64), dog: &watchdog{time.Hour, time.NewTimer(time.Hour)}}
 		if err := x.readBody(&body, codings, true); err != nil {
 			t.Fatal(err)
 		}

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -36,6 +37,9 @@ type Limits struct {
 	// Body is the length in bytes of the longest body, decoded: 64 MiB,
 	// which is also the most. A longer one ends with the failure "limit".
 	Body int64
+	// Held is how many bytes of bodies may have arrived, whole or not, and not
+	// been taken: 384 MiB. More end the run, with a [*HeldError].
+	Held int64
 	// Concurrency is the number of calls in flight at once: 64. Others wait.
 	Concurrency int
 	// Timeout is how long a call without a timeout of its own waits for the
@@ -51,6 +55,9 @@ type Limits struct {
 func (l Limits) withDefaults() Limits {
 	if l.Body <= 0 || l.Body > wire.MaxBody {
 		l.Body = wire.MaxBody
+	}
+	if l.Held <= 0 {
+		l.Held = 384 << 20
 	}
 	if l.Concurrency <= 0 {
 		l.Concurrency = 64
@@ -94,6 +101,7 @@ type Live struct {
 	streams   *http.Transport // of programs
 	slots     chan struct{}   // holds one value for each call in flight
 	running   sync.WaitGroup
+	held      atomic.Int64  // what [Limits.Held] bounds
 	arrived   chan struct{} // has a value when arrivals may have one
 	// closing is done when Close was called, which cancels the streams.
 	closing context.Context
@@ -108,8 +116,9 @@ type Live struct {
 
 // An arrival is a delivery, or why there is none.
 type arrival struct {
-	d   *Delivery
-	err error
+	d    *Delivery
+	err  error
+	held int64 // bytes of it that count as held until it is taken
 }
 
 // errClosed is why a call ends that Close cancels.
@@ -240,11 +249,12 @@ func (l *Live) Ask(ctx context.Context, c Call) error {
 
 // perform makes one exchange and puts it among the arrivals.
 func (l *Live) perform(ctx context.Context, c Call, hr *http.Request) {
-	d, err := l.sendInTurn(ctx, c, hr)
+	x := &exchange{limits: l.limits, all: &l.held}
+	d, err := l.sendInTurn(ctx, c, hr, x)
 	l.mu.Lock()
 	l.cancels[c.N](nil)
 	delete(l.cancels, c.N)
-	l.arrivals = append(l.arrivals, arrival{d, err})
+	l.arrivals = append(l.arrivals, arrival{d, err, x.held})
 	l.mu.Unlock()
 	select {
 	case l.arrived <- struct{}{}:
@@ -252,8 +262,9 @@ func (l *Live) perform(ctx context.Context, c Call, hr *http.Request) {
 	}
 }
 
-// sendInTurn waits for the call's delay and for a free slot, and sends.
-func (l *Live) sendInTurn(ctx context.Context, c Call, hr *http.Request) (*Delivery, error) {
+// sendInTurn waits for the call's delay and for a free slot, and sends; x becomes
+// the answer.
+func (l *Live) sendInTurn(ctx context.Context, c Call, hr *http.Request, x *exchange) (*Delivery, error) {
 	if c.Delay > 0 {
 		select {
 		case <-time.After(c.Delay):
@@ -267,7 +278,7 @@ func (l *Live) sendInTurn(ctx context.Context, c Call, hr *http.Request) (*Deliv
 		return nil, context.Cause(ctx)
 	}
 	defer func() { <-l.slots }()
-	return l.send(ctx, c, hr)
+	return l.send(ctx, c, hr, x)
 }
 
 // Next implements [Answerer]. A call whose context was cancelled has no
@@ -280,6 +291,7 @@ func (l *Live) Next(ctx context.Context) (*Delivery, error) {
 			l.arrivals = l.arrivals[1:]
 			l.waiting--
 			l.mu.Unlock()
+			l.held.Add(-a.held)
 			return a.d, a.err
 		}
 		idle := l.waiting == 0

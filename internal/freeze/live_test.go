@@ -279,6 +279,36 @@ func TestLiveConcurrencyIsBounded(t *testing.T) {
 	}
 }
 
+// What is taken is the mission's; what is not, all calls together, is bounded.
+func TestLiveHoldsNoMoreThanItMay(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, strings.Repeat("x", 400)) })
+	l := newLive(t, LiveOptions{Limits: Limits{Held: 1000}})
+	for n := range int64(10) { // one after the other
+		ask(t, l, call(t, n, get(s.URL)))
+		if d, err := l.Next(t.Context()); err != nil || len(d.Answer.Body) != 400 {
+			t.Fatalf("call %d: %v", n, err)
+		}
+	}
+	for n := range int64(3) {
+		ask(t, l, call(t, 10+n, get(s.URL)))
+	}
+	for l.finished() < 3 {
+		time.Sleep(time.Millisecond)
+	}
+	var full []error
+	for range 3 {
+		if _, err := l.Next(t.Context()); err != nil {
+			full = append(full, err)
+		}
+	}
+	if len(full) != 1 || !is[*HeldError](full[0]) {
+		t.Errorf("of three answers of 400 bytes that nobody takes: %v; want one *HeldError", full)
+	}
+	if n := l.held.Load(); n != 0 {
+		t.Errorf("when all are taken %d bytes are held", n)
+	}
+}
+
 func TestLiveDeliversInOrderOfArrival(t *testing.T) {
 	gate := make(chan bool)
 	s := serve(t, func(_ http.ResponseWriter, r *http.Request) {
