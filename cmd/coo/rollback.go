@@ -45,12 +45,12 @@ What is outside of snapshots (.cooignore, .git, .env*, caches) stays as it is.`,
   coo rollback @last
   coo rollback @last --to summarise
   coo rollback --undo`,
-		Args: cobra.MaximumNArgs(1),
+		Args: cobra.ArbitraryArgs,
 		RunE: func(_ *cobra.Command, args []string) error {
 			switch {
 			case f.log && len(args) == 0 && !f.undo:
 				return a.rollbackLog()
-			case f.undo != (len(args) == 0) || f.log:
+			case len(args) > 1, f.undo != (len(args) == 0), f.log:
 				return usagef("coo rollback: give one run, or --undo, or --log")
 			case f.undo:
 				if f.to != "" {
