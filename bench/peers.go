@@ -199,7 +199,7 @@ func (b *bench) tellPeers(tools []*tool, sync time.Duration) {
 	} {
 		for i, t := range tools {
 			if figure.late && len(t.bare.Calls) < peerCalls {
-				b.peerRow(figure.what, t, i, "not waited for:", "", "")
+				b.peerRow(figure.what, t, i, "not waited for", "", "")
 				continue
 			}
 			goal := ""
@@ -478,7 +478,7 @@ func (b *bench) measureGoVCR(srv *httptest.Server) (*tool, error) {
 // measureVcrpy does the same in Python, against the same requests by the same
 // library without vcrpy.
 func (b *bench) measureVcrpy(srv *httptest.Server) (*tool, error) {
-	t := &tool{name: "vcrpy"}
+	t := &tool{name: fmt.Sprintf("vcrpy, %d calls", vcrpyCalls)}
 	dir, err := b.subdir("vcrpy")
 	if err != nil {
 		return nil, err
