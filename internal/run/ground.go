@@ -141,7 +141,9 @@ func (g Scratch) show(s *Site, copied string) error {
 	if err != nil {
 		return err
 	}
-	keep := slices.DeleteFunc(all, func(path string) bool { return made(filepath.Base(path)) })
+	keep := slices.DeleteFunc(all, func(path string) bool {
+		return made(filepath.Base(path)) || !shown(filepath.Join(g.Dir, filepath.FromSlash(path)))
+	})
 	if g.Bind {
 		s.Dir, s.Over, s.Keep = g.Dir, copied, keep
 		return nil
@@ -154,6 +156,13 @@ func (g Scratch) show(s *Site, copied string) error {
 		}
 	}
 	return nil
+}
+
+// shown reports whether a name stands for a file or a directory: a socket is
+// not another's to answer, and a link may lead nowhere.
+func shown(path string) bool {
+	fi, err := os.Stat(path)
+	return err == nil && (fi.IsDir() || fi.Mode().IsRegular())
 }
 
 // made reports whether a name outside of snapshots is one that a program

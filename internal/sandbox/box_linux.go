@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -41,6 +42,12 @@ type initBox struct {
 type prepareError struct{ step, msg string }
 
 func (e *prepareError) Error() string { return e.step + ": " + e.msg }
+
+// refused reports whether it may be that something forbade the step. Of files
+// the kernel says so; anything else about them is about these files.
+func (e *prepareError) refused() bool {
+	return e.step != "files" || strings.HasSuffix(e.msg, syscall.EPERM.Error()) || strings.HasSuffix(e.msg, syscall.EACCES.Error())
+}
 
 // startBox starts the first process of a box and waits until it is prepared.
 func startBox(c Command, o orders) (*initBox, error) {

@@ -53,8 +53,8 @@ func (i *inside) mounts() *insideError {
 	return nil
 }
 
-// showOver shows the directory Over at the workspace's path, with the kept
-// directories of the workspace inside it, read-only.
+// showOver shows the directory Over at the workspace's path, with what is kept
+// of the workspace inside it, read-only.
 func (o *orders) showOver() error {
 	if o.Over == "" {
 		return nil
@@ -65,11 +65,11 @@ func (o *orders) showOver() error {
 	kept := make([]int, len(o.Keep))
 	for i, name := range o.Keep {
 		if !filepath.IsLocal(name) {
-			return fmt.Errorf("kept directory %q: not inside the workspace", name)
+			return fmt.Errorf("kept %q: not inside the workspace", name)
 		}
-		fd, err := unix.Open(filepath.Join(o.Workspace, name), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		fd, err := unix.Open(filepath.Join(o.Workspace, name), unix.O_PATH|unix.O_CLOEXEC, 0)
 		if err != nil {
-			return fmt.Errorf("kept directory %q: %w", name, err)
+			return fmt.Errorf("kept %q: %w", name, err)
 		}
 		defer unix.Close(fd)
 		kept[i] = fd
@@ -79,8 +79,8 @@ func (o *orders) showOver() error {
 	}
 	for i, name := range o.Keep {
 		at := filepath.Join(o.Workspace, name)
-		if err := os.MkdirAll(at, 0o755); err != nil {
-			return fmt.Errorf("kept directory %q: %w", name, err)
+		if err := place(kept[i], at); err != nil {
+			return fmt.Errorf("kept %q: %w", name, err)
 		}
 		if err := bind("/proc/self/fd/"+strconv.Itoa(kept[i]), at); err != nil {
 			return err
@@ -90,6 +90,29 @@ func (o *orders) showOver() error {
 		}
 	}
 	return nil
+}
+
+// place makes what the file or directory fd can be shown at, unless it is
+// there.
+func place(fd int, at string) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+		return os.MkdirAll(at, 0o755)
+	}
+	if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(at, os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // bind shows one file or directory, with what is mounted below it, at the

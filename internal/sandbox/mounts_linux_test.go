@@ -37,14 +37,16 @@ func TestOver(t *testing.T) {
 	writeFile(t, workspace+"/notes", "today's\n", 0o644)
 	writeFile(t, workspace+"/node_modules/a/index.js", "module\n", 0o644)
 	writeFile(t, workspace+"/deep/.venv/bin/tool", "#!/bin/sh\necho tool\n", 0o755)
+	writeFile(t, workspace+"/deep/local.log", "logged\n", 0o644)
 	writeFile(t, over+"/notes", "recorded\n", 0o644)
-	writeFile(t, over+"/sub/agent", "#!/bin/sh\ncd ..; pwd; cat notes node_modules/a/index.js; deep/.venv/bin/tool; echo new >notes; echo x >made; echo y >node_modules/x; ls\n", 0o755)
+	writeFile(t, over+"/sub/agent", "#!/bin/sh\ncd ..; pwd; cat notes node_modules/a/index.js deep/local.log; echo z >deep/local.log; deep/.venv/bin/tool; echo new >notes; echo x >made; echo y >node_modules/x; ls\n", 0o755)
 	r := perform(t, Command{
-		Level: Frozen, Argv: []string{"./agent"}, Dir: workspace + "/sub", Workspace: workspace, Over: over, Keep: []string{"node_modules", "deep/.venv"},
+		Level: Frozen, Argv: []string{"./agent"}, Dir: workspace + "/sub", Workspace: workspace, Over: over, Keep: []string{"node_modules", "deep/.venv", "deep/local.log"},
 	})
-	want(t, "stdout", r.stdout, workspace+"\nrecorded\nmodule\ntool\ndeep\nmade\nnode_modules\nnotes\nsub\n")
-	contains(t, "stderr", r.stderr, "Read-only file system")
-	want(t, "the original", readFile(t, workspace+"/notes"), "today's\n")
+	want(t, "stdout", r.stdout, workspace+"\nrecorded\nmodule\nlogged\ntool\ndeep\nmade\nnode_modules\nnotes\nsub\n")
+	contains(t, "stderr", r.stderr, "node_modules/x: Read-only file system")
+	contains(t, "stderr", r.stderr, "deep/local.log: Read-only file system")
+	want(t, "the original", readFile(t, workspace+"/notes")+readFile(t, workspace+"/deep/local.log"), "today's\nlogged\n")
 	want(t, "the copy", readFile(t, over+"/notes")+readFile(t, over+"/made"), "new\nx\n")
 	if _, err := os.Stat(workspace + "/made"); err == nil {
 		t.Error("the program wrote into the original")

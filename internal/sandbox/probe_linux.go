@@ -39,7 +39,7 @@ func probeFrozen() Finding {
 func diagnose(err error) Finding {
 	f := Finding{Level: Frozen, Why: err.Error()}
 	prepared, inside := errors.AsType[*prepareError](err)
-	refused := errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) || inside
+	refused := errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) || inside && prepared.refused()
 	switch {
 	case inside && prepared.step == "network" && strings.Contains(prepared.msg, "nf_tables"):
 		f.Why = "the kernel redirects no connections: " + prepared.msg

@@ -87,8 +87,8 @@ type Command struct {
 	Stdout, Stderr io.Writer
 
 	// Workspace is the directory that Over is shown instead of; "" is Dir.
-	// Keep are directories of the real workspace, relative to it, that are
-	// shown read-only inside Over. Not at level proxied.
+	// Keep are directories and files of the real workspace, relative to it,
+	// that are shown read-only inside Over. Not at level proxied.
 	Workspace string
 	Over      string
 	Keep      []string
