@@ -259,8 +259,10 @@ func (e *exchange) finish(last []byte) {
 	case "":
 		e.left(e.x.End(e.ans.Trailers))
 	case "cut", "limit":
+		e.read()
 		e.x.Cut()
 	default:
+		e.read()
 		e.x.Abort()
 	}
 }
@@ -288,6 +290,18 @@ func (e *exchange) recordTail(r Recorder, at *int64) error {
 	}
 	e.p.counts.Sent++
 	return r.Flush()
+}
+
+// read waits until the program has read what it was given of an answer that
+// is to break off now. Many clients throw away what they have not yet read
+// when they see the connection break, and a program would tell of more or of
+// less of the answer each time.
+func (e *exchange) read() {
+	if e.spool == nil || e.x.Context.Err() != nil {
+		return // it was given nothing, or has left
+	}
+	e.x.Delivered(delivery)
+	e.p.turn.rested()
 }
 
 // answer stores the body and the document of the answer. It is called with

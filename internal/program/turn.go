@@ -62,6 +62,17 @@ func (t *turnstile) await() {
 		t.tire()
 		return
 	}
+	t.calm()
+}
+
+// rested waits until the program rests, while nothing else is let out.
+func (t *turnstile) rested() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.calm()
+}
+
+func (t *turnstile) calm() {
 	if t.settle(t.limit) {
 		t.missed, t.limit = 0, rest
 		return
