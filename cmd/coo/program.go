@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -33,6 +34,7 @@ type programFlags struct {
 	allow     []string
 	env       []string
 	stdin     string
+	trace     string
 	ignore    []string
 }
 
@@ -43,6 +45,8 @@ func (f *runFlags) programOnly() error {
 		return usagef("--arg is for missions: give a program its arguments after --")
 	case f.isolation != "deterministic" && (f.seed != "0" || f.clock != ""):
 		return usagef("--seed and --clock are for missions, and for programs with --isolation=deterministic: else a program has its own")
+	case f.isolation != "deterministic" && f.trace != "":
+		return usagef("--trace goes with --isolation=deterministic: at other levels strace does it")
 	case f.eject != "":
 		return usagef("--eject goes with coo run demo")
 	case f.json == "-":
@@ -193,7 +197,7 @@ func (a *app) programs(f runFlags, names []string, answers answers, sources []*f
 		allow = append(allow, e)
 	}
 	p := &run.Programs{
-		Level: level, Strict: f.isolation != "", Answers: answers, Patience: program.RunPatience,
+		Level: level, Strict: f.isolation != "", Trace: traceFile(f.trace), Answers: answers, Patience: program.RunPatience,
 		Rules: rules, Allow: allow,
 		Stdout: a.stdout, Stderr: a.stderr, Note: func(text string) { a.say("%s", visible(text)) },
 	}
@@ -221,6 +225,17 @@ func (a *app) programs(f runFlags, names []string, answers answers, sources []*f
 		return append(env, set...)
 	}
 	return p, nil
+}
+
+// traceFile returns a file's name as it is found from any directory.
+func traceFile(name string) string {
+	if name == "" {
+		return ""
+	}
+	if abs, err := filepath.Abs(name); err == nil {
+		return abs
+	}
+	return name
 }
 
 // withPlaceholders returns an environment in which the secrets that the

@@ -16,12 +16,13 @@ import (
 	"github.com/coo-runtime/coo/internal/replay"
 	"github.com/coo-runtime/coo/internal/report"
 	"github.com/coo-runtime/coo/internal/run"
+	"github.com/coo-runtime/coo/internal/sandbox"
 	"github.com/coo-runtime/coo/internal/wire"
 	"github.com/coo-runtime/coo/internal/workspace"
 )
 
 func (a *app) replayCommand() *cobra.Command {
-	var against string
+	var against, trace string
 	var trust bool
 	cmd := &cobra.Command{
 		Use:   "replay RUN",
@@ -41,14 +42,15 @@ they come from whoever made the pack. What would run is shown.`,
   coo replay 3f2a --against summarise.star
   coo replay 3f2a --against .`,
 		Args: exactly(1, "one run"),
-		RunE: func(_ *cobra.Command, args []string) error { return a.replay(args[0], against, trust) },
+		RunE: func(_ *cobra.Command, args []string) error { return a.replay(args[0], against, trace, trust) },
 	}
 	cmd.Flags().StringVar(&against, "against", "", "replay today's `FILE|DIR` against the record")
+	cmd.Flags().StringVar(&trace, "trace", "", "a program at level deterministic: write its system calls to `FILE`, to be compared with the run's")
 	cmd.Flags().BoolVar(&trust, "trust", false, "start the programs that a pack's run starts")
 	return cmd
 }
 
-func (a *app) replay(ref, against string, trust bool) error {
+func (a *app) replay(ref, against, trace string, trust bool) error {
 	rec, err := a.load(ref)
 	if err != nil {
 		return err
@@ -72,6 +74,12 @@ func (a *app) replay(ref, against string, trust bool) error {
 	}
 	if c.Programs, err = a.replayPrograms(rec); err != nil {
 		return err
+	}
+	switch deterministic := c.Programs != nil && c.Programs.Level == sandbox.Deterministic; {
+	case deterministic:
+		c.Programs.Trace = traceFile(trace)
+	case trace != "":
+		return usagef("--trace: run %s was not recorded at --isolation=deterministic", rec.name())
 	}
 	if rec.ofProgram() {
 		// stdout is the program's, as it was when it was recorded.

@@ -100,6 +100,7 @@ on the way out. "coo doctor" tells how well a program can be closed in here.
 	fl.StringVar(&f.isolation, "isolation", "", "programs: require the isolation `LEVEL`: deterministic, frozen or proxied (default: frozen where it is to be had)")
 	fl.StringArrayVar(&f.allow, "allow", nil, "programs: reach the service `HOST:PORT` on this machine or network, through coo; repeatable")
 	fl.StringArrayVar(&f.env, "env", nil, "programs: record the variable `NAME` too; repeatable")
+	fl.StringVar(&f.trace, "trace", "", "a program at level deterministic: write its system calls to `FILE`, to be compared with a replay's")
 	fl.StringVar(&f.stdin, "stdin", "", "programs: read standard input from `FILE` (- is coo's own)")
 	fl.StringArrayVar(&f.ignore, "ignore", nil, "programs: leave `/JSON/POINTER or header:NAME` out of the identity of calls; repeatable")
 	fl.StringVar(&f.eject, "eject", "", "demo: write the mission and its frozen calls to `DIR` instead of running it")

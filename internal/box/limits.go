@@ -58,7 +58,8 @@ func (x *tracer) limitRoot(pid int) {
 			need = startLimits[n].hard
 		}
 		if need != noLimit && old.Max < need {
-			x.broken("the limit %q is %d here, and cannot be %d", limitNames[n].name, old.Max, need)
+			// It is told the same all the same; what fails for it is not.
+			x.noted("the limit %q is %d here, and cannot be %d", limitNames[n].name, old.Max, need)
 		}
 		x.setKept(pid, n, soft)
 	}

@@ -39,6 +39,9 @@ type Programs struct {
 	// Strict ends a program at level deterministic that cannot be held to the
 	// same each time; else that is noted.
 	Strict bool
+	// Trace is a file for the system calls of the run's program at that level;
+	// "": none.
+	Trace string
 	// Boxed starts a program at level deterministic; nil: [sandbox.Start].
 	Boxed func(context.Context, sandbox.Command) (program.Boxed, error)
 	Rules *wire.Rules
@@ -109,7 +112,7 @@ func (w *world) exec(b string, c Command, t told) (*exited, error) {
 		Call: call, Branch: b,
 		Command: sandbox.Command{
 			Level: p.Level, Argv: c.Argv, Dir: site.Dir, Over: site.Over, Keep: site.Keep,
-			Env: p.Environ(c.Env), Stdin: stdin(c.Stdin), Allow: p.Allow,
+			Env: p.Environ(c.Env), Stdin: stdin(c.Stdin), Allow: p.Allow, Trace: p.Trace,
 		},
 		Recorder: w.rec, Answers: p.Answers, Positions: p.Positions, Patience: p.Patience,
 		Rules: p.Rules, Placeholders: wire.NewPlaceholders(p.Secrets).WithValues(values), Secrets: values,

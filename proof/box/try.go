@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -280,11 +281,14 @@ func (t *try) wait(o *outcome, cmd *exec.Cmd) error {
 	return err
 }
 
+// coos are how the lines begin that coo writes to stderr.
+var coos = []string{"coo: ", "next: ", "identical: "}
+
 // own removes what coo itself says.
 func own(stderr []byte) []byte {
 	var out []byte
 	for line := range bytes.Lines(stderr) {
-		if !bytes.HasPrefix(line, []byte("coo: ")) && !bytes.HasPrefix(line, []byte("next: ")) {
+		if !slices.ContainsFunc(coos, func(p string) bool { return bytes.HasPrefix(line, []byte(p)) }) {
 			out = append(out, line...)
 		}
 	}
