@@ -323,7 +323,11 @@ func attachments(workspace string, argv []string) ([]any, error) {
 	if err != nil {
 		return nil, withStatus(exitUsage, err)
 	}
-	out := []any{run.Place{T: "place", Workspace: workspace}}
+	place, err := run.PlaceOf(workspace)
+	if err != nil {
+		return nil, err
+	}
+	out := []any{place}
 	for _, path := range []string{exe.Real, exe.Interpreter} {
 		if path == "" {
 			continue
@@ -440,7 +444,8 @@ func (a *app) replayPrograms(rec *recording) (*run.Programs, error) {
 	return &run.Programs{
 		Level: level, Allow: services,
 		Ground: run.Scratch{
-			Store: st, Base: base, Dir: place, Bind: level != sandbox.Proxied,
+			Store: st, Base: base, Dir: place.Workspace, Bind: level != sandbox.Proxied,
+			Outside: place.Outside, Bytecode: level == sandbox.Deterministic,
 		},
 		Secrets: secrets, Values: values,
 		Stdout: a.stdout, Stderr: a.stderr, Note: func(text string) { a.say("%s", visible(text)) },
@@ -484,6 +489,7 @@ func (a *app) presentGround(rec *recording, dir *workspace.Dir, c *replay.Config
 	}
 	c.Programs.Ground = run.Scratch{
 		Store: st, Base: today.Tree, Dir: dir.Path(), Bind: c.Programs.Level != sandbox.Proxied, Options: options,
+		Bytecode: c.Programs.Level == sandbox.Deterministic,
 	}
 	return nil
 }
@@ -549,23 +555,23 @@ func (r *recording) attached() ([][][]byte, error) {
 }
 
 // baseline returns the workspace's tree before the run, and where that was.
-func (r *recording) baseline() (tree digest.Digest, place string, err error) {
+func (r *recording) baseline() (tree digest.Digest, place run.Place, err error) {
 	executions, err := r.attached()
 	if err != nil {
-		return tree, "", err
+		return tree, place, err
 	}
 	for _, values := range executions {
 		at, err := run.ParseAttachments(values)
 		if err != nil {
-			return tree, "", err
+			return tree, place, err
 		}
 		for _, t := range at.Trees {
 			if t.At == run.AtBaseline && len(at.Places) == 1 {
-				return t.Tree, at.Places[0].Workspace, nil
+				return t.Tree, at.Places[0], nil
 			}
 		}
 	}
-	return tree, "", &store.DamageError{Path: r.handle.Dir, Record: -1, What: "no execution of the run has the workspace's baseline"}
+	return tree, place, &store.DamageError{Path: r.handle.Dir, Record: -1, What: "no execution of the run has the workspace's baseline"}
 }
 
 // replayEnvirons returns the recorded variables of each program of a run, in

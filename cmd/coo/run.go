@@ -298,7 +298,11 @@ func (a *app) perform(st *store.Store, name string, program *mission.Program, so
 	var programs *run.Programs
 	var attach []any
 	if program.Execs() {
-		attach = []any{run.Place{T: "place", Workspace: dir.Path()}}
+		place, err := run.PlaceOf(dir.Path())
+		if err != nil {
+			return err
+		}
+		attach = []any{place}
 		if programs, err = a.programs(f, names, answers, sources); err != nil {
 			return err
 		}

@@ -94,6 +94,10 @@ func (x *tracer) listing(t *thread, n int, at int64) *dirList {
 	return l
 }
 
+// storeName is that of coo's own directory, which is no part of a workspace:
+// a replay has none there.
+const storeName = ".coo"
+
 // readDir returns a directory's entries: itself, the one above, and the
 // others in the order of their names.
 func readDir(path string) ([]dirEntry, error) {
@@ -115,6 +119,10 @@ func readDir(path string) ([]dirEntry, error) {
 		for b := buf[:n]; len(b) > direntHeader; {
 			size := binary.LittleEndian.Uint16(b[16:])
 			name, _, _ := bytes.Cut(b[direntHeader:size], []byte{0})
+			if string(name) == storeName {
+				b = b[size:]
+				continue
+			}
 			out = append(out, dirEntry{string(name), binary.LittleEndian.Uint64(b), b[18]})
 			b = b[size:]
 		}

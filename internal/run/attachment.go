@@ -7,6 +7,7 @@ import (
 
 	"github.com/coo-runtime/coo/internal/canon"
 	"github.com/coo-runtime/coo/internal/digest"
+	"github.com/coo-runtime/coo/internal/snapshot"
 )
 
 // A Tree is an attachment: what the whole workspace was, at a point of one
@@ -30,12 +31,26 @@ const (
 	AtFinal    = "final"
 )
 
-// A Place is an attachment: where the workspace of a program was.
+// A Place is an attachment: where the workspace of a program was, and what of
+// it was outside of its snapshots then (see [snapshot.Outside]).
 //
-//	{"t":"place","workspace":"/home/ada/agent"}
+//	{"outside":[".git"],"t":"place","workspace":"/home/ada/agent"}
 type Place struct {
-	T         string `json:"t"` // "place"
-	Workspace string `json:"workspace"`
+	Outside   *[]string `json:"outside,omitempty"` // nil: it was not looked at
+	T         string    `json:"t"`                 // "place"
+	Workspace string    `json:"workspace"`
+}
+
+// PlaceOf returns the place that a workspace is.
+func PlaceOf(workspace string) (Place, error) {
+	outside, err := snapshot.Outside(workspace)
+	if err != nil {
+		return Place{}, err
+	}
+	if outside == nil {
+		outside = []string{}
+	}
+	return Place{Outside: &outside, T: "place", Workspace: workspace}, nil
 }
 
 // An Exe is an attachment: an executable that was started, or the interpreter

@@ -67,9 +67,14 @@ type Scratch struct {
 	// Dir is the directory that the copy is shown at. Where it cannot be
 	// shown there, because there is no such directory or because Bind is
 	// false, the program works in the copy where it lies.
-	Dir     string
-	Bind    bool
-	Options snapshot.Options
+	Dir  string
+	Bind bool
+	// Outside are the paths outside of snapshots that were there when the
+	// workspace was recorded: no others are shown; nil: all are.
+	Outside *[]string
+	// Bytecode shows __pycache__ directories, too: the program writes none.
+	Bytecode bool
+	Options  snapshot.Options
 }
 
 // Enter implements [Ground].
@@ -142,7 +147,14 @@ func (g Scratch) show(s *Site, copied string) error {
 		return err
 	}
 	keep := slices.DeleteFunc(all, func(path string) bool {
-		return made(filepath.Base(path)) || !shown(filepath.Join(g.Dir, filepath.FromSlash(path)))
+		base := filepath.Base(path)
+		switch {
+		case g.Outside != nil && !slices.Contains(*g.Outside, path):
+			return true
+		case base == bytecode && g.Bytecode:
+			return false
+		}
+		return made(base) || !shown(filepath.Join(g.Dir, filepath.FromSlash(path)))
 	})
 	if g.Bind {
 		s.Dir, s.Over, s.Keep = g.Dir, copied, keep
@@ -165,12 +177,15 @@ func shown(path string) bool {
 	return err == nil && (fi.IsDir() || fi.Mode().IsRegular())
 }
 
+// bytecode is where Python keeps what it has compiled.
+const bytecode = "__pycache__"
+
 // made reports whether a name outside of snapshots is one that a program
 // makes anew when it is not there, and wants to write to: caches. The store
 // is nobody's but coo's, and what .env files hold is not given to a replay.
 func made(name string) bool {
 	switch name {
-	case ".coo", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".tox":
+	case ".coo", bytecode, ".mypy_cache", ".pytest_cache", ".ruff_cache", ".tox":
 		return true
 	}
 	return strings.HasPrefix(name, ".env")

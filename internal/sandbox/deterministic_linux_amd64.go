@@ -37,6 +37,8 @@ func (g *tracedGuest) Obey(o box.Order) error { return g.b.say(command{Do: "orde
 // holds the program.
 func (p *Process) startDeterministic(c Command) error {
 	c.Env = removeVariables(c.Env, append([]string{"TMPDIR", "TMP", "TEMP"}, proxyVariables...)...)
+	// A first run would write what a second finds, and take another time.
+	c.Env = setVariable(c.Env, "PYTHONDONTWRITEBYTECODE", "1")
 	if len(c.CA) > 0 {
 		if err := p.trustInside(&c); err != nil {
 			return err
