@@ -2,7 +2,11 @@
 
 package box
 
-import "golang.org/x/sys/unix"
+import (
+	"encoding/binary"
+
+	"golang.org/x/sys/unix"
+)
 
 // What a program inherits from whoever started it is the same for all: the
 // root is given it, and every process has it from the root.
@@ -38,18 +42,83 @@ func (x *tracer) settle(root *thread) error {
 	return nil
 }
 
-// stackGranule is what the stack of a new program begins at a multiple of. It
-// is not more than the memory that the kernel maps below (setup_arg_pages).
-const stackGranule = 128 << 10
+// Where the stack of a new program is: the kernel puts the strings of
+// arguments and variables at the top, and everything else below, so that a
+// longer variable moves it all.
+const (
+	stackTop = 0x7ffffffff000
+	// stackBase is what the stack begins at, vectors first.
+	stackBase = stackTop - 1<<20
+	// stringsAt is where the arguments are moved to.
+	stringsAt = stackTop - 1<<19
+	// stackRoom is mapped below the stack: as much as the kernel does.
+	stackRoom = 128 << 10
+)
 
 // placeStack moves the vectors of arguments, variables and auxiliary values,
-// which end at end, so that the stack begins at the same address however long
-// the strings above are.
-func (t *thread) placeStack(end uint64) {
-	at := t.regs.Rsp
-	to := at &^ (stackGranule - 1)
-	b := t.read(at, int(end-at))
-	if uint64(len(b)) == end-at && t.write(to, b) {
-		t.regs.Rsp = to
+// the arguments, and the strings that auxiliary values point to. Only the
+// variables stay, and what is too long.
+//
+// The thread stands where it can make early calls.
+func (t *thread) placeStack() {
+	v, ok := t.vectorsAt(t.regs.Rsp)
+	if !ok || t.regs.Rsp < stringsAt+uint64(len(v.strings)) || len(v.words)*8 > stringsAt-stackBase {
+		return
 	}
+	// What the kernel writes makes the stack grow; this is eight bytes of 0.
+	const block, setSize = 0, 8 // SIG_BLOCK, sizeof(sigset_t)
+	if ret, err := t.early(unix.SYS_RT_SIGPROCMASK, block, 0, stackBase-stackRoom, setSize); err != nil || ret != 0 {
+		return
+	}
+	var b []byte
+	for _, w := range v.words {
+		b = binary.LittleEndian.AppendUint64(b, w)
+	}
+	if t.write(stringsAt, v.strings) && t.write(stackBase, b) {
+		t.regs.Rsp = stackBase
+	}
+}
+
+// vectors are what the kernel puts on the stack of a new program.
+type vectors struct {
+	words   []uint64 // argc, argv, 0, envp, 0, pairs of auxv
+	strings []byte   // those that are moved to stringsAt
+}
+
+// vectorsAt reads them, and changes what points to strings that move.
+func (t *thread) vectorsAt(at uint64) (v vectors, ok bool) {
+	next := func() uint64 {
+		w, there := t.word(at)
+		ok = there
+		at += 8
+		v.words = append(v.words, w)
+		return w
+	}
+	move := func(b []byte) {
+		v.words[len(v.words)-1] = stringsAt + uint64(len(v.strings))
+		v.strings = append(v.strings, b...)
+	}
+	for range next() {
+		s, there := t.text(next(), 1<<18)
+		if !ok || !there {
+			return v, false
+		}
+		move(append([]byte(s), 0))
+	}
+	next() // the end of argv
+	for ok && next() != 0 {
+	}
+	for ok {
+		kind := next()
+		switch value := next(); kind {
+		case auxNull:
+			return v, ok
+		case auxRandom:
+			move(t.read(value, 16))
+		case auxPlatform:
+			s, _ := t.text(value, 64)
+			move(append([]byte(s), 0))
+		}
+	}
+	return v, false
 }

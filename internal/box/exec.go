@@ -99,10 +99,11 @@ func (x *tracer) filterCalls(t *thread) error {
 
 // Entries of the auxiliary vector, getauxval(3).
 const (
-	auxNull   = 0
-	auxIgnore = 1
-	auxRandom = 25
-	auxVDSO   = 33
+	auxNull     = 0
+	auxIgnore   = 1
+	auxPlatform = 15
+	auxRandom   = 25
+	auxVDSO     = 33
 )
 
 // firstInstruction makes ready what has just been executed. The thread stands
@@ -123,6 +124,7 @@ func (x *tracer) firstInstruction(t *thread) error {
 	if _, err := t.surely("time stamp counter", unix.SYS_PRCTL, prSetTSC, tscFaults, 0, 0, 0); err != nil {
 		return err
 	}
+	t.placeStack()
 	if err := restore(); err != nil {
 		return err
 	}
@@ -147,10 +149,10 @@ func (x *tracer) auxiliary(t *thread) error {
 			break
 		}
 	}
-	for ; ; at += 16 {
+	for first := at; ; at += 16 {
 		kind, ok := t.word(at)
 		if !ok || kind == auxNull {
-			t.placeStack(at + 16)
+			t.proc.auxv = t.read(first, int(at+16-first))
 			return nil
 		}
 		switch kind {

@@ -185,7 +185,13 @@ func reads(x *tracer, t *thread) outcome {
 	switch f := x.file(t, t.intArg(0)); f.kind {
 	case randomFD:
 		return x.readRandom(t)
-	case pipeFD, socketFD, otherFD, outputFD:
+	case otherFD:
+		out := x.inputReady(t, f.n)
+		if out == goOn && !t.dirty && t.isInotify(f.n) {
+			return x.readEvents(t)
+		}
+		return out
+	case pipeFD, socketFD, outputFD:
 		return x.inputReady(t, f.n)
 	}
 	return goOn

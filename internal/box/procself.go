@@ -14,7 +14,7 @@ import (
 
 // passedFiles are files about a process that tell only what it has done.
 var passedFiles = []string{
-	"", "environ", "cmdline", "comm", "exe", "cwd", "root", "auxv", "mem", "coredump_filter", "clear_refs", "setgroups",
+	"", "environ", "cmdline", "comm", "exe", "cwd", "root", "mem", "coredump_filter", "clear_refs", "setgroups",
 	"uid_map", "gid_map", "projid_map", "pagemap", "fd", "ns", "task", "fdinfo", "map_files", "attr", "net",
 	"net/route", "net/arp", "net/if_inet6", "net/ipv6_route", "net/protocols", "net/wireless", "net/fib_trie",
 }
@@ -79,6 +79,9 @@ func (x *tracer) ownFile(t *thread, dir, name string) (string, bool) {
 		return s, err == nil
 	}
 	who := x.threadOf(dir)
+	if name == "auxv" && who != nil {
+		return string(who.proc.auxv), true
+	}
 	edit, ok := editedFiles[name]
 	if !ok {
 		edit, ok = netFiles[name]
@@ -252,10 +255,6 @@ func (x *tracer) mapLine(line string) string {
 	name := ""
 	if len(f) > 5 {
 		name = strings.Join(f[5:], " ")
-	}
-	if from, to, _ := strings.Cut(f[0], "-"); name == "[stack]" {
-		at, _ := strconv.ParseUint(from, 16, 64)
-		f[0] = fmt.Sprintf("%x-%s", at&^(2*stackGranule-1), to)
 	}
 	ino, _ := strconv.ParseUint(f[4], 10, 64)
 	if ino != 0 {

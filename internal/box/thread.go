@@ -62,8 +62,9 @@ type process struct {
 	adopts   bool     // it becomes the parent of orphans among its descendants
 	limits   limits
 	nice     int
-	began    int64 // when
-	poked    bool  // it was sent a signal while one of its threads ran
+	began    int64  // when
+	auxv     []byte // what it was told at its start
+	poked    bool   // it was sent a signal while one of its threads ran
 }
 
 // An mm is a memory: what futexes of a process are told apart by.

@@ -42,6 +42,7 @@ type tracer struct {
 	inet      bool             // something was sent inside since all was last quiet
 	files     files
 	ports     int               // given so far
+	cookies   map[uint32]uint32 // of renamings, by the kernel's
 	devs      map[string]uint64 // of files without a path, by their kind
 
 	manifest manifest
@@ -56,7 +57,7 @@ type tracer struct {
 func newTracer(c Config) *tracer {
 	x := &tracer{
 		Config: c, threads: map[int]*thread{}, newborn: map[int]bool{},
-		conns: map[uint64]*conn{}, files: newFiles(), said: map[string]bool{},
+		conns: map[uint64]*conn{}, files: newFiles(), cookies: map[uint32]uint32{}, said: map[string]bool{},
 	}
 	x.chance = x.stream("slices")
 	if c.Trace != nil {
@@ -352,7 +353,7 @@ func (x *tracer) child(t *thread, flags uint64) *process {
 	c := &process{
 		parent: parent, mm: parent.mm, handlers: parent.handlers,
 		rand:   x.stream(fmt.Sprintf("%s.%d", parent.rand.name, parent.children)),
-		lookIn: parent.lookIn, limits: parent.limits, nice: parent.nice, began: x.now,
+		lookIn: parent.lookIn, limits: parent.limits, nice: parent.nice, began: x.now, auxv: parent.auxv,
 	}
 	if flags&unix.CLONE_PARENT != 0 {
 		c.parent = parent.parent
