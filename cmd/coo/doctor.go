@@ -19,9 +19,10 @@ func (a *app) doctorCommand() *cobra.Command {
 		Long: `Tries each isolation level, and says of one that is not to be had what is
 missing and what to do about it. docs/programs.md says what the levels promise.
 
-  script    missions without programs
-  frozen    a program in a network of its own, which nothing leaves but through coo
-  proxied   a program that is asked to use coo's proxy
+  script         missions without programs
+  deterministic  a program that does the same each time, as in frozen beside that
+  frozen         a program in a network of its own, which nothing leaves but through coo
+  proxied        a program that is asked to use coo's proxy
 
 Exit 0; with --isolation, 5 when that level is not to be had.`,
 		Example: "  coo doctor\n  coo doctor --isolation frozen",
@@ -44,7 +45,7 @@ type levelReport struct {
 
 func (a *app) doctor(isolation string, asJSON bool) error {
 	levels := []levelReport{{Level: "script", OK: true}}
-	for _, f := range sandbox.Probe() {
+	for _, f := range append([]sandbox.Finding{sandbox.ProbeDeterministic()}, sandbox.Probe()...) {
 		levels = append(levels, levelReport{string(f.Level), f.OK, f.Why, f.Remedy, f.Note})
 	}
 	required, err := requiredLevel(levels, isolation)
@@ -89,12 +90,12 @@ func (l levelReport) lines() string {
 	if !l.OK {
 		verdict = "no: " + visible(l.Why)
 	}
-	s := fmt.Sprintf("%-9s %s\n", l.Level, verdict)
+	s := fmt.Sprintf("%-13s %s\n", l.Level, verdict)
 	if l.Remedy != "" {
-		s += fmt.Sprintf("%-9s     %s\n", "", visible(l.Remedy))
+		s += fmt.Sprintf("%-13s     %s\n", "", visible(l.Remedy))
 	}
 	if l.Note != "" {
-		s += fmt.Sprintf("%-9s     but %s\n", "", visible(l.Note))
+		s += fmt.Sprintf("%-13s     but %s\n", "", visible(l.Note))
 	}
 	return s
 }

@@ -175,10 +175,3 @@ func (t insideTalk) Ask(e box.Event) (box.Order, error) {
 		return box.Order{Kind: box.Stop}, nil
 	}
 }
-
-// ProbeDeterministic says whether this machine has level deterministic.
-func ProbeDeterministic() Finding {
-	f := probeFrozen()
-	f.Level = Deterministic
-	return f
-}
