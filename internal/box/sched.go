@@ -10,7 +10,13 @@ import (
 )
 
 // ready puts a thread at the end of the queue.
-func (x *tracer) ready(t *thread) { x.queue = append(x.queue, t) }
+func (x *tracer) ready(t *thread) {
+	if p := t.proc; p.stopped != 0 {
+		p.held = append(p.held, t)
+		return
+	}
+	x.queue = append(x.queue, t)
+}
 
 // park makes a thread wait.
 func (x *tracer) park(t *thread, p parked) outcome {
@@ -51,6 +57,7 @@ func (x *tracer) unwait(t *thread) {
 func (x *tracer) forget(t *thread) {
 	x.unwait(t)
 	x.queue = slices.DeleteFunc(x.queue, func(q *thread) bool { return q == t })
+	t.proc.held = slices.DeleteFunc(t.proc.held, func(q *thread) bool { return q == t })
 }
 
 // look lets those go on whose wait is over: what they wait for is there, or

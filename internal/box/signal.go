@@ -19,15 +19,21 @@ import (
 
 // handlers is what a process does with its signals, as far as the kernel does
 // not say it: which of its handlers let a call go on after them.
-type handlers struct{ restart uint64 }
+type handlers struct {
+	restart uint64
+	noStops bool // SIGCHLD is for ends alone: SA_NOCLDSTOP
+}
 
 func newHandlers() *handlers            { return &handlers{} }
 func (h *handlers) clone() *handlers    { c := *h; return &c }
 func bit(sig int) uint64                { return 1 << (sig - 1) }
 func (h *handlers) restarts(n int) bool { return h.restart&bit(n) != 0 }
 
-// saRestart is SA_RESTART, sigaction(2).
-const saRestart = 0x10000000
+// SA_RESTART and SA_NOCLDSTOP, sigaction(2).
+const (
+	saRestart = 0x10000000
+	saNoStops = 1
+)
 
 func rtSigaction(x *tracer, t *thread) outcome {
 	ret, out := x.passStopped(t)
@@ -38,6 +44,9 @@ func rtSigaction(x *tracer, t *thread) outcome {
 	if flags, ok := t.word(t.arg(1) + 8); ok && sig > 0 && sig <= 64 {
 		h := t.proc.handlers
 		h.restart &^= bit(sig)
+		if sig == int(unix.SIGCHLD) {
+			h.noStops = flags&saNoStops != 0
+		}
 		if flags&saRestart != 0 {
 			h.restart |= bit(sig)
 		}
@@ -75,6 +84,9 @@ func (s *signals) effective(set uint64) uint64 {
 
 // interrupt ends the waits of a process's parked threads that have signals.
 func (x *tracer) interrupt(p *process) {
+	if p.stopped != 0 {
+		return // it has them when it is continued
+	}
 	p.poked = false
 	shared := true // nobody who runs will take what is for the whole process
 	for _, t := range p.threads {
@@ -146,8 +158,16 @@ func (x *tracer) signalled(t *thread, sig unix.Signal) outcome {
 		return goOn
 	}
 	if stopping&bit(int(sig)) != 0 && signalsOf(t.tid).caught&bit(int(sig)) == 0 {
-		x.broken("process %d was to be stopped by %s, and was not", t.proc.id, unix.SignalName(sig))
+		if !x.fromOutside(t, sig) && x.stop(t.proc, sig) {
+			t.proc.held = append([]*thread{t}, t.proc.held...)
+			return waits
+		}
 		return goOn
+	}
+	if sig == unix.SIGCHLD {
+		t.childInfo()
+	} else {
+		x.fromOutside(t, sig)
 	}
 	t.sig = sig
 	return goOn
@@ -185,9 +205,17 @@ func sends(x *tracer, t *thread) outcome {
 	case unix.SYS_TGKILL, unix.SYS_RT_TGSIGQUEUEINFO:
 		sig = t.intArg(2)
 	}
-	var doomed []*process
-	if sig == int(unix.SIGKILL) {
+	if sig > 0 && sig < 32 && stopping&bit(sig) != 0 {
+		if out, done := x.stops(t, sig); done {
+			return out
+		}
+	}
+	var doomed, continued []*process
+	switch unix.Signal(sig) {
+	case unix.SIGKILL:
 		doomed = x.targets(t)
+	case unix.SIGCONT:
+		continued = x.targets(t)
 	}
 	ret, out := x.passStopped(t)
 	if out != goOn || errno(ret) != 0 {
@@ -198,8 +226,38 @@ func sends(x *tracer, t *thread) outcome {
 			x.reap(p)
 		}
 	}
+	for _, p := range continued {
+		x.resume(p)
+	}
 	x.interruptAll()
 	return goOn
+}
+
+// fromOutside tells of a signal that nothing inside has sent, and reports
+// whether it is one.
+func (x *tracer) fromOutside(t *thread, sig unix.Signal) bool {
+	info, ok := t.siginfo()
+	code, sender := int32(binary.LittleEndian.Uint32(info[8:])), binary.LittleEndian.Uint32(info[16:])
+	const user, byThread, queued = 0, -6, -1 // SI_USER, SI_TKILL, SI_QUEUE
+	if !ok || !x.Own || sender != 0 || code != user && code != byThread && code != queued {
+		return false
+	}
+	switch sig {
+	case unix.SIGALRM, unix.SIGVTALRM, unix.SIGPROF: // the tracer's
+		return false
+	case unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT:
+		x.noted("%s was sent %s from outside", t.proc.name(), unix.SignalName(sig))
+	default:
+		x.broken("%s was sent %s from outside", t.proc.name(), unix.SignalName(sig))
+	}
+	return true
+}
+
+// siginfo returns what the kernel says of the signal that a thread is about
+// to get: siginfo_t.
+func (t *thread) siginfo() (info [siginfoSize]byte, ok bool) {
+	_, _, e := unix.RawSyscall6(unix.SYS_PTRACE, unix.PTRACE_GETSIGINFO, uintptr(t.tid), 0, uintptr(unsafe.Pointer(&info)), 0, 0)
+	return info, e == 0
 }
 
 // targets returns whom a call that sends a signal means.

@@ -18,6 +18,10 @@ func (x *tracer) stuck() string {
 	var b strings.Builder
 	b.WriteString("the program is stuck: every thread waits for another")
 	for _, p := range x.processes {
+		if p.stopped != 0 {
+			fmt.Fprintf(&b, "; %s: stopped by %s", p.name(), unix.SignalName(p.stopped))
+			continue
+		}
 		for _, t := range p.threads {
 			switch {
 			case t.parked != nil:

@@ -58,13 +58,15 @@ type process struct {
 	forked   *process // made by vfork: the parent, whose memory it has
 	holds    *thread  // and the thread of it that waits for that to end
 	lookIn   bool     // descriptors can only be looked at in its own name
-	mourns   bool     // it gets a signal when its parent ends
-	adopts   bool     // it becomes the parent of orphans among its descendants
-	limits   limits
-	nice     int
-	began    int64  // when
-	auxv     []byte // what it was told at its start
-	poked    bool   // it was sent a signal while one of its threads ran
+	job
+	child  *[siginfoSize]byte // what the next SIGCHLD of the tracer's is about
+	mourns bool               // it gets a signal when its parent ends
+	adopts bool               // it becomes the parent of orphans among its descendants
+	limits limits
+	nice   int
+	began  int64  // when
+	auxv   []byte // what it was told at its start
+	poked  bool   // it was sent a signal while one of its threads ran
 }
 
 // An mm is a memory: what futexes of a process are told apart by.

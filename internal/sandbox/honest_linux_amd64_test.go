@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -134,4 +135,21 @@ for call in [999, 999, 272, 425]:
 	if len(r.noted) != 2 {
 		t.Errorf("noted = %q", r.noted)
 	}
+}
+
+// TestStops holds that what is stopped does not run, and that its parent is
+// told as by the kernel.
+func TestStops(t *testing.T) {
+	t.Parallel()
+	exe := compiled(t, "stops")
+	r := guest(t, Command{Argv: []string{exe}})
+	r.certain(t)
+	native, err := exec.Command(exe).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// How often the child has counted, and when a signal comes, is up to luck.
+	luck := regexp.MustCompile(`counted \d+|SIGCHLD.*\n`)
+	want(t, "output", luck.ReplaceAllString(r.out, ""), luck.ReplaceAllString(string(native), ""))
+	contains(t, "output", r.out, "SIGCHLD code 5 status 19\nSIGCHLD code 6 status 18\n")
 }
