@@ -2,7 +2,12 @@
 
 package box
 
-import "golang.org/x/sys/unix"
+import (
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
 
 // newSpaces are the flags that ask for namespaces of one's own. In one of
 // users a program would have the privilege to make all others.
@@ -32,6 +37,31 @@ func (x *tracer) refuseSpaces(t *thread) outcome {
 	x.noted("%s asked for namespaces of its own, and was refused them", t.proc.name())
 	t.answer(-int64(unix.EPERM))
 	return goOn
+}
+
+// foreign reports whether a program is about to execute one of another
+// instruction set, that of 32 bits, whose calls are others: as on a kernel that
+// knows none such, it cannot be executed.
+func (x *tracer) foreign(t *thread) bool {
+	at, name := unix.AT_FDCWD, t.arg(0)
+	if t.nr == unix.SYS_EXECVEAT {
+		at, name = t.intArg(0), t.arg(1)
+	}
+	path, ok := t.text(name, unix.PathMax)
+	if !ok || path == "" {
+		return false
+	}
+	f, err := os.OpenFile(t.resolve(at, path), os.O_RDONLY|unix.O_NONBLOCK, 0) // a FIFO would wait
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	head := make([]byte, 5)
+	if _, err := io.ReadFull(f, head); err != nil || string(head) != "\x7fELF\x01" {
+		return false
+	}
+	x.noted("%s wanted to execute %s, a program of 32 bits, and was told that it is none", t.proc.name(), path)
+	return true
 }
 
 // orphan gives the children of a process that is no more to another.

@@ -3,6 +3,7 @@
 package box
 
 import (
+	"encoding/binary"
 	"fmt"
 	"io"
 	"net/netip"
@@ -144,8 +145,17 @@ func (x *tracer) start() error {
 	if _, err := root.surely("fork", unix.SYS_CLONE, uint64(unix.SIGCHLD)); err != nil {
 		return err
 	}
+	// The kernel forgets its children from now on: nobody asks how orphans
+	// have ended. The program, which was born before, asks how its own have.
+	root.write(scratchAddr, binary.LittleEndian.AppendUint64(make([]byte, 0, 32), sigIgnore))
+	if _, err := root.surely("orphans", unix.SYS_RT_SIGACTION, uint64(unix.SIGCHLD), scratchAddr, 0, 8); err != nil {
+		return err
+	}
 	return x.startProgram(root)
 }
+
+// sigIgnore is SIG_IGN, the handler of a struct sigaction.
+const sigIgnore = 1
 
 // prepareRoot gives the program its own view of processes, and takes from it
 // what it must not have.

@@ -168,6 +168,10 @@ func (x *tracer) auxiliary(t *thread) error {
 
 // execve lets a program execute another.
 func execve(x *tracer, t *thread) outcome {
+	if x.foreign(t) {
+		t.answer(-int64(unix.ENOEXEC))
+		return goOn
+	}
 	p := t.proc
 	if unix.PtraceSyscall(t.tid, 0) != nil {
 		return x.lost(t)

@@ -20,18 +20,21 @@ type futexKey struct {
 
 // Operations and flags of futex(2).
 const (
-	futexWait        = 0
-	futexWake        = 1
-	futexRequeue     = 3
-	futexCmpRequeue  = 4
-	futexWakeOp      = 5
-	futexWaitBitset  = 9
-	futexWakeBitset  = 10
-	futexPrivate     = 128
-	futexClockReal   = 256
-	futexAnyBits     = ^uint32(0)
-	futexOpShift     = 8
-	robustListLength = 24
+	futexWait       = 0
+	futexWake       = 1
+	futexRequeue    = 3
+	futexCmpRequeue = 4
+	futexWakeOp     = 5
+	futexLockPI     = 6
+	futexUnlockPI   = 7
+	futexTrylockPI  = 8
+	futexWaitBitset = 9
+	futexWakeBitset = 10
+	futexLockPI2    = 13
+	futexPrivate    = 128
+	futexClockReal  = 256
+	futexAnyBits    = ^uint32(0)
+	futexOpShift    = 8
 )
 
 // futex answers every futex call itself: waiters are threads of one queue.
@@ -51,8 +54,21 @@ func futex(x *tracer, t *thread) outcome {
 		t.answer(x.requeue(t, key, op))
 	case futexWakeOp:
 		t.answer(x.wakeOp(t, key, op))
+	case futexLockPI:
+		return x.lockPI(t, key, false, unix.CLOCK_REALTIME)
+	case futexLockPI2:
+		clock := uint64(unix.CLOCK_MONOTONIC)
+		if op&futexClockReal != 0 {
+			clock = unix.CLOCK_REALTIME
+		}
+		return x.lockPI(t, key, false, clock)
+	case futexTrylockPI:
+		return x.lockPI(t, key, true, 0)
+	case futexUnlockPI:
+		t.answer(x.unlockPI(t, key))
 	default:
-		// Those that inherit priorities need the kernel's idea of who runs.
+		// Waiting for a condition, and then for a lock with priorities: no
+		// library of C's does that any more.
 		t.answer(-int64(unix.ENOSYS))
 	}
 	return goOn
@@ -110,7 +126,7 @@ func (x *tracer) wake(key futexKey, n int, bits uint32) int64 {
 	woken := int64(0)
 	for i := 0; i < len(x.waits) && woken < int64(n); {
 		t := x.waits[i]
-		if p := t.parked; p.futex == nil || *p.futex != key || p.bits&bits == 0 {
+		if p := t.parked; p.futex == nil || p.pi != 0 || *p.futex != key || p.bits&bits == 0 {
 			i++
 			continue
 		}

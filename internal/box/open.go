@@ -26,6 +26,9 @@ func opens(x *tracer, t *thread) outcome {
 	if !o.ok {
 		return goOn // the kernel says what is wrong
 	}
+	if x.missing(t, o.name) {
+		return goOn
+	}
 	if name := t.procName(o.at, o.name); name != "" {
 		return x.openProc(t, o, name)
 	}

@@ -169,6 +169,9 @@ func (x *tracer) signalled(t *thread, sig unix.Signal) outcome {
 	} else {
 		x.fromOutside(t, sig)
 	}
+	if s := signalsOf(t.tid); s.effective(bit(int(sig)))&^s.caught != 0 {
+		x.leaveAll(t.proc) // it ends by that
+	}
 	t.sig = sig
 	return goOn
 }
@@ -214,6 +217,9 @@ func sends(x *tracer, t *thread) outcome {
 	switch unix.Signal(sig) {
 	case unix.SIGKILL:
 		doomed = x.targets(t)
+		for _, p := range doomed {
+			x.leaveAll(p)
+		}
 	case unix.SIGCONT:
 		continued = x.targets(t)
 	}

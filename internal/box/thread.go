@@ -35,7 +35,8 @@ type thread struct {
 	proven   bool  // and certain to change nothing until others do
 	aside    int64 // the progress when it was put aside; -1: it was not
 
-	clearTID uint64 // where the kernel writes 0 when it ends, and wakes a futex
+	owned    []owned // locks that it has, once it is about to end
+	clearTID uint64  // where the kernel writes 0 when it ends, and wakes a futex
 	parked   *parked
 	reads    int64 // clock readings without anything else in between
 	cpu      int64 // virtual nanoseconds that it has run
@@ -85,6 +86,7 @@ type parked struct {
 	ready func() bool
 	futex *futexKey
 	bits  uint32 // of a futex
+	pi    uint64 // the address of a lock that is given to it; 0: none
 	// child is set while it waits for a child.
 	child bool
 	// restart: a handler with SA_RESTART lets it wait on.

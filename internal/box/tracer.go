@@ -404,6 +404,7 @@ func (x *tracer) died(tid int, ws unix.WaitStatus) {
 	x.progress++
 	p := t.proc
 	p.drop(t)
+	x.bequeath(t)
 	if t.clearTID != 0 && len(p.threads) > 0 {
 		x.wake(futexKey{mm: p.mm, addr: t.clearTID}, 1, ^uint32(0))
 	}
@@ -466,6 +467,7 @@ func (x *tracer) firstEnded(ws unix.WaitStatus) {
 func exitGroup(x *tracer, t *thread) outcome {
 	p := t.proc
 	p.leaving = true
+	x.leaveAll(p)
 	if unix.PtraceCont(t.tid, 0) == nil {
 		x.reap(p)
 	}
@@ -478,6 +480,7 @@ func exitThread(x *tracer, t *thread) outcome {
 	if len(p.threads) == 1 {
 		return exitGroup(x, t)
 	}
+	x.leave(t)
 	if unix.PtraceCont(t.tid, 0) != nil {
 		return x.lost(t)
 	}
@@ -494,6 +497,7 @@ func exitThread(x *tracer, t *thread) outcome {
 		unix.Nanosleep(&unix.Timespec{Nsec: 50_000}, nil) //nolint:errcheck // looked at again anyway
 	}
 	x.forget(t)
+	x.bequeath(t)
 	if t.clearTID != 0 {
 		x.wake(futexKey{mm: p.mm, addr: t.clearTID}, 1, ^uint32(0))
 	}

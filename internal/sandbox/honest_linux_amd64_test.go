@@ -3,6 +3,7 @@ package sandbox
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -127,12 +128,17 @@ c = ctypes.CDLL(None, use_errno=True)
 for call in [999, 999, 272, 425]:
     c.syscall(call, 0x10000000, 0)
     print(call, ctypes.get_errno())
+import os
+open("old", "wb").write(b"\x7fELF\x01" + bytes(100)); os.chmod("old", 0o755)
+for do in [lambda: open("/dev/kvm"), lambda: os.execv("old", ["old"])]:
+    try: do()
+    except OSError as e: print(e)
 `
 	r := guest(t, Command{Argv: []string{"/usr/bin/python3", "-c", script}})
 	r.certain(t)
-	want(t, "output", r.out, "999 38\n999 38\n272 1\n425 38\n")
-	contains(t, "noted", strings.Join(r.noted, "\n"), "the system call 999", "namespaces of its own")
-	if len(r.noted) != 2 {
+	want(t, "output", r.out, "999 38\n999 38\n272 1\n425 38\n[Errno 2] No such file or directory: '/dev/kvm'\n[Errno 8] Exec format error\n")
+	contains(t, "noted", strings.Join(r.noted, "\n"), "the system call 999", "namespaces of its own", "old, a program of 32 bits")
+	if len(r.noted) > 4 {
 		t.Errorf("noted = %q", r.noted)
 	}
 }
@@ -152,4 +158,17 @@ func TestStops(t *testing.T) {
 	luck := regexp.MustCompile(`counted \d+|SIGCHLD.*\n`)
 	want(t, "output", luck.ReplaceAllString(r.out, ""), luck.ReplaceAllString(string(native), ""))
 	contains(t, "output", r.out, "SIGCHLD code 5 status 19\nSIGCHLD code 6 status 18\n")
+}
+
+// TestOwners holds that a lock goes on to who waits for it when its owner
+// ends, however that ends.
+func TestOwners(t *testing.T) {
+	t.Parallel()
+	r := guest(t, Command{Argv: []string{compiled(t, "owners")}})
+	r.certain(t)
+	var all string
+	for kind := range 6 {
+		all += fmt.Sprintf("%d: the owner has died: 1\n", kind)
+	}
+	want(t, "output", r.out, all)
 }
