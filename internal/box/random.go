@@ -28,6 +28,15 @@ func (s *stream) bytes(n int) []byte {
 	return b
 }
 
+// readsAt is the handler of reads at a place of a file: of randomness, there
+// is none.
+func readsAt(x *tracer, t *thread) outcome {
+	if x.file(t, t.intArg(0)).kind == randomFD {
+		return x.readRandom(t)
+	}
+	return goOn
+}
+
 // mostRandom is how much one call gives: as the kernel's, for /dev/urandom.
 const mostRandom = 32<<20 - 1
 
