@@ -571,7 +571,7 @@ func (c *conductor) end(e *call, failure string, last []byte, at int64) error {
 	if err := c.p.record(func(r Recorder) error { return e.recordTail(r, &at) }); err != nil {
 		return err
 	}
-	e.finish(last)
+	e.finish(last, func() {}) // it is read, or not, as it was
 	c.calls = slices.DeleteFunc(c.calls, func(o *call) bool { return o == e })
 	c.over(e)
 	return nil

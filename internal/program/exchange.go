@@ -245,13 +245,13 @@ func (e *exchange) record(at int64, last []byte) error {
 	}
 	defer e.written(written)
 	p.gate.leave(place, at)
-	e.finish(last)
+	e.finish(last, e.read)
 	return nil
 }
 
 // finish lets the end of the answer out, with the last chunk, nil when that
-// is out already.
-func (e *exchange) finish(last []byte) {
+// is out already. Settle is called before one that breaks off.
+func (e *exchange) finish(last []byte, settle func()) {
 	if last != nil {
 		e.left(e.x.Write(last))
 	}
@@ -259,10 +259,10 @@ func (e *exchange) finish(last []byte) {
 	case "":
 		e.left(e.x.End(e.ans.Trailers))
 	case "cut", "limit":
-		e.read()
+		settle()
 		e.x.Cut()
 	default:
-		e.read()
+		settle()
 		e.x.Abort()
 	}
 }
