@@ -154,7 +154,7 @@ func (c *conductor) follow() box.Event {
 			c.sockets.apply(heard)
 			c.leaveAll()
 			return ev
-		default:
+		case box.Opened, box.Sent, box.Shut, box.Closed:
 			heard = append(heard, ev)
 		}
 	}
@@ -470,7 +470,7 @@ func (c *conductor) ask(e *call) error {
 	}
 	var ctx context.Context
 	ctx, e.cancel = context.WithCancel(p.ctx)
-	s, err := p.Answers.Stream(ctx, freeze.Call{N: p.next(), Doc: e.doc, Req: req, Delay: max(0, time.Until(c.notBefore))})
+	s, err := p.Answers.Stream(ctx, freeze.Call{N: p.next(), Doc: e.doc, Req: req, Reach: p.reach, Delay: max(0, time.Until(c.notBefore))})
 	if err != nil {
 		e.cancel()
 		return err

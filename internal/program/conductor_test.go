@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -41,6 +42,7 @@ type stage struct {
 	resolve map[string]string
 	served  atomic.Int64
 
+	asked  []freeze.Call // of the last run
 	stdout bytes.Buffer
 	notes  []string
 	guest  *guest // the last
@@ -147,13 +149,25 @@ func (s *stage) programs(main func(*thread)) *run.Programs {
 	}
 }
 
+// heard tells of the calls that are asked.
+type heard struct {
+	freeze.Streamer
+	tell func(freeze.Call)
+}
+
+func (h heard) Stream(ctx context.Context, c freeze.Call) (*freeze.Stream, error) {
+	h.tell(c)
+	return h.Streamer.Stream(ctx, c)
+}
+
 // run performs a guest as coo run does.
 func (s *stage) run(main func(*thread), mode string, sources ...*freeze.Source) (*run.Outcome, error) {
 	s.t.Helper()
 	answers := s.answers(mode, sources...)
 	defer answers.Close()
 	p := s.programs(main)
-	p.Answers = answers
+	s.asked = nil
+	p.Answers = heard{answers, func(c freeze.Call) { s.asked = append(s.asked, c) }}
 	clock := freeze.LiveClock()
 	if len(sources) > 0 {
 		readings, err := sources[0].Clock()
@@ -547,6 +561,20 @@ func TestFailuresAreAnswers(t *testing.T) {
 		if s.stdout.String() != printed {
 			t.Errorf("stdout %q, recorded %q", s.stdout.String(), printed)
 		}
+	}
+}
+
+// A name is no way to an address near this machine.
+func TestReach(t *testing.T) {
+	s := newStage(t)
+	s.record(func(t *thread) { s.client(t, "example.com").get("/echo", "x") })
+	for _, c := range s.asked {
+		if c.Reach == nil || c.Reach("example.com:443", netip.MustParseAddr("10.0.0.1")) == nil || c.Reach("example.com:443", netip.MustParseAddr("93.184.215.14")) != nil {
+			t.Errorf("%+v may reach what it should not, or not what it should", c)
+		}
+	}
+	if len(s.asked) != 1 {
+		t.Errorf("%d calls", len(s.asked))
 	}
 }
 
