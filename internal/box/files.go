@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -512,6 +513,13 @@ func (x *tracer) openFIFO(t *thread, st unix.Stat_t, flags uint64) outcome {
 			return goOn
 		}
 		defer own.Close()
+		// Those who wait for this end open theirs first: what is written
+		// before they would is lost when the writer has closed it again.
+		for _, w := range slices.Clone(x.waits) {
+			if f := w.parked.fifo; f != nil && f.key == key && f.writing != writing {
+				x.openStopped(w)
+			}
+		}
 		ret, out := x.passStopped(t)
 		if out == goOn {
 			t.answer(ret)
@@ -521,6 +529,16 @@ func (x *tracer) openFIFO(t *thread, st unix.Stat_t, flags uint64) outcome {
 	return x.park(t, parked{
 		why: "opens a FIFO", deadline: -1, restart: true, ready: other, fifo: &fifo{key, writing},
 	})
+}
+
+// openStopped lets a parked thread open its end of a FIFO, which does not wait
+// now, and go on when it is its turn.
+func (x *tracer) openStopped(w *thread) {
+	x.unwait(w)
+	if ret, out := x.passStopped(w); out == goOn {
+		w.answer(ret)
+		x.ready(w)
+	}
 }
 
 // A fifo is an end of one that a thread waits to open.
