@@ -180,7 +180,9 @@ func Start(ctx context.Context, c Command) (*Process, error) {
 		c.ProxyToken = rand.Text()
 	}
 	p := &Process{level: c.Level, allow: c.Allow, ctx: ctx, names: newNames(), ended: make(chan struct{})}
-	c.Env = setVariable(c.Env, "PWD", c.Dir)
+	if c.Level != Deterministic { // there, a longer name would move what comes after it
+		c.Env = setVariable(c.Env, "PWD", c.Dir)
+	}
 	switch c.Level {
 	case Deterministic:
 		err = p.startDeterministic(c)

@@ -33,6 +33,9 @@ type surroundings struct {
 // input: then the run is another one, with the same effects.
 func (s *surroundings) recordedDiffer() bool { return s.zone != "" || s.home }
 
+// otherInputs reports whether a program is given something else by them.
+func (s *surroundings) otherInputs() bool { return s.recordedDiffer() || s.deep || s.stranger }
+
 var rows = []surroundings{
 	{name: "load", load: true},
 	{name: "onecore", oneCore: true},

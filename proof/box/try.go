@@ -121,7 +121,12 @@ func (t *try) through(file string) error {
 	differ := map[string]bool{}
 	for i := range t.runs {
 		s := t.turn(t.place, i)
-		o, err := t.once(fmt.Sprintf("run-%d-%s", i, s.name), file, t.level, s)
+		if t.program.inputs && s.otherInputs() {
+			s = &rows[0]
+		}
+		// The same length for each: a program may be told of it.
+		dir := strings.ReplaceAll(fmt.Sprintf("run-%02d-%-11s", i, s.name), " ", "_")
+		o, err := t.once(dir, file, t.level, s)
 		if err != nil {
 			t.inside = "FAILED"
 			return fmt.Errorf("run %d (%s): %w", i, s.name, err)

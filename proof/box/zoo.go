@@ -18,8 +18,11 @@ type program struct {
 	args    string // separated by spaces
 	name    string // if there is more than one of a file
 	cflags  []string
-	numpy   bool   // with the Python of tools/box.sh
-	source  string // of a program that is made, not a file
+	numpy   bool // with the Python of tools/box.sh
+	// inputs: what it prints follows from the names of its workspace and home
+	// and who runs it, which are its inputs: by how much memory they take.
+	inputs bool
+	source string // of a program that is made, not a file
 }
 
 // differs says how two native runs differ. Programs that are recorded and
