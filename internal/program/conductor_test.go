@@ -24,6 +24,7 @@ import (
 	"github.com/coo-runtime/coo/internal/digest"
 	"github.com/coo-runtime/coo/internal/flight"
 	"github.com/coo-runtime/coo/internal/freeze"
+	"github.com/coo-runtime/coo/internal/mission"
 	"github.com/coo-runtime/coo/internal/program"
 	"github.com/coo-runtime/coo/internal/replay"
 	"github.com/coo-runtime/coo/internal/run"
@@ -682,6 +683,69 @@ func TestSourceWithoutTimes(t *testing.T) {
 		t.Errorf("%v, then %v, %v", first.ID, again.ID, err)
 	}
 	if err := s.replay(first, s.streams); err != nil {
+		t.Error(err)
+	}
+}
+
+// A program of a mission, and one whose time is over by its own clock.
+func TestMission(t *testing.T) {
+	s := newStage(t)
+	const source = `
+def main(coo):
+    slow = coo.attempt(lambda: coo.exec(["python3", "agent.py"], timeout=1))
+    fast = coo.exec(["python3", "agent.py"])
+    return [slow.error, fast.stdout]
+`
+	m, err := mission.Load("m.star", func(string) ([]byte, error) { return []byte(source), nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var seeds []string
+	guests := func() *run.Programs {
+		n := 0
+		p := s.programs(nil)
+		p.Boxed = func(_ context.Context, c sandbox.Command) (program.Boxed, error) {
+			s.ca = c.CA
+			seeds = append(seeds, c.Seed)
+			pause := []time.Duration{time.Hour, time.Millisecond}[n]
+			n++
+			return newGuest(t, func(t *thread) {
+				s.client(t, "example.com").get("/echo", "x")
+				t.sleep(pause)
+				t.print("%v", t.unix() > time.Second)
+			}), nil
+		}
+		return p
+	}
+	live := s.answers("live")
+	defer live.Close()
+	p := guests()
+	p.Answers = live
+	begin := time.Now()
+	o, err := run.Do(t.Context(), run.Config{
+		Store: s.st, Name: "m", Program: m, Programs: p, Dir: s.dir, Args: map[string]string{}, Seed: "7",
+		Answers: live, Clock: freeze.LiveClock(), Know: func(string) error { return nil }, Print: func(string) {},
+		Facts: map[string]string{"t": "facts"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(begin); took > 30*time.Second {
+		t.Errorf("a second of the program's took %v", took)
+	}
+	r := s.load(o)
+	if want := "open step call clock call head tail out exit rollback step-end call clock call head tail out exit end seal"; types(r) != want {
+		t.Errorf("records: %s, want %s", types(r), want)
+	}
+	if got := string(o.Result); !strings.Contains(got, `200`) || !strings.Contains(got, "false") {
+		t.Errorf("result %s", got)
+	}
+	if len(seeds) != 2 || seeds[0] == seeds[1] {
+		t.Error("two programs have the same randomness")
+	}
+	again := guests()
+	again.Ground = run.Scratch{Store: s.st, Base: s.base(), Dir: s.dir.Path()}
+	if err := replay.Do(t.Context(), replay.Config{Run: r, Source: s.source(o), Blob: r.Blob, Programs: again}); err != nil {
 		t.Error(err)
 	}
 }
