@@ -4,6 +4,7 @@ package box
 
 import (
 	"encoding/binary"
+	"fmt"
 
 	"golang.org/x/sys/unix"
 )
@@ -39,7 +40,14 @@ func (x *tracer) settle(root *thread) error {
 		}
 	}
 	x.limitRoot(root.tid)
-	return nil
+	if x.page == nil {
+		return nil
+	}
+	// The root keeps the page open, for each program to map.
+	const pageFD = 3
+	x.pageFile = fmt.Sprintf("/proc/%d/fd/%d", guestID(root.tid), pageFD)
+	_, err := root.surely("clock", unix.SYS_FCNTL, pageFD, unix.F_SETFD, unix.FD_CLOEXEC)
+	return err
 }
 
 // Where the stack of a new program is: the kernel puts the strings of

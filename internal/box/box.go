@@ -111,6 +111,9 @@ func (x *tracer) start() error {
 		Files: []uintptr{uintptr(x.Stdin), uintptr(x.Stdout), uintptr(x.Stderr)},
 		Sys:   &syscall.SysProcAttr{Ptrace: true, Pdeathsig: syscall.SIGKILL},
 	}
+	if x.page = newClockPage(x.Start); x.page != nil {
+		attr.Files = append(attr.Files, uintptr(x.page.fd))
+	}
 	if x.Own {
 		attr.Sys.Cloneflags = unix.CLONE_NEWPID
 	} else {

@@ -50,4 +50,15 @@
 //	filter.go   which calls stop at all               clock.go   clocks and sleeps
 //	exec.go     before a program's first instruction  random.go  randomness
 //	inject.go   calls in a program's name, memory     ident.go   what machine this is
+//	page.go     the time without a call               vdso.go    functions that read it
+//
+// What a program sees, which is the same on every machine:
+//
+//	inodes.go   numbers and times of files            stat.go    the state of a file
+//	changes.go  what changes them                     open.go    files that are opened
+//	dirents.go  directories                           disk.go    file systems, terminals
+//	procfs.go   /proc: which file is told how         machine.go what it tells of the machine
+//	procself.go what it tells of a process            procnet.go and of its sockets
+//	begin.go    what a program inherits, its stack    limits.go  limits and priorities
+//	ports.go    ports of sockets                      inotify.go changes that are told
 package box

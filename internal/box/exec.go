@@ -125,16 +125,20 @@ func (x *tracer) firstInstruction(t *thread) error {
 		return err
 	}
 	t.placeStack()
+	if err := x.auxiliary(t); err != nil {
+		return err
+	}
 	if err := restore(); err != nil {
 		return err
 	}
 	t.dirty = true
 	x.manifest.executed(t)
-	return x.auxiliary(t)
+	return nil
 }
 
-// auxiliary changes what the kernel tells a program beside its arguments: no
-// functions that read clocks without a call, and bytes of our randomness.
+// auxiliary changes what the kernel tells a program beside its arguments: the
+// functions that read clocks without a call are ours, or there are none, and
+// bytes of our randomness.
 func (x *tracer) auxiliary(t *thread) error {
 	at := t.regs.Rsp
 	argc, ok := t.word(at)
@@ -157,7 +161,9 @@ func (x *tracer) auxiliary(t *thread) error {
 		}
 		switch kind {
 		case auxVDSO:
-			t.setWord(at, auxIgnore)
+			if where, _ := t.word(at + 8); !x.mapPage(t, where) {
+				t.setWord(at, auxIgnore)
+			}
 		case auxRandom:
 			if where, ok := t.word(at + 8); ok {
 				t.write(where, t.proc.rand.bytes(16))

@@ -4,6 +4,7 @@ package box
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,10 +27,11 @@ const timeWait = "06" // TCP_TIME_WAIT
 // the machine's clock moves. The kernel has them in an order of its own.
 func (x *tracer) inetSockets(_ *thread, old string) string {
 	head, rest, _ := strings.Cut(old, "\n")
+	own := ownSockets()
 	var rows [][]string
 	for line := range strings.Lines(rest) {
 		// How long a socket is kept after its end the kernel's timer says.
-		if f := strings.Fields(line); len(f) > 9 && f[3] != timeWait {
+		if f := strings.Fields(line); len(f) > 9 && f[3] != timeWait && !own[f[9]] {
 			rows = append(rows, f)
 		}
 	}
@@ -44,6 +46,20 @@ func (x *tracer) inetSockets(_ *thread, old string) string {
 			i, f[1], f[2], f[3], f[7], ino)
 	}
 	return out
+}
+
+// ownSockets are the tracer's, which are in the program's network: by which
+// names are answered.
+func ownSockets() map[string]bool {
+	own := map[string]bool{}
+	list, _ := os.ReadDir("/proc/self/fd")
+	for _, e := range list {
+		link, _ := os.Readlink("/proc/self/fd/" + e.Name())
+		if ino, ok := strings.CutPrefix(link, "socket:["); ok {
+			own[strings.TrimSuffix(ino, "]")] = true
+		}
+	}
+	return own
 }
 
 // unixSockets tells of those that the program knows.

@@ -264,8 +264,8 @@ func (x *tracer) mapLine(line string) string {
 	return fmt.Sprintf("%-73s", fmt.Sprintf("%s %s %s %s %d ", f[0], f[1], f[2], f[3], ino)) + name
 }
 
-// hiddenMapping is the tracer's own memory in every program.
-var hiddenMapping = fmt.Sprintf("%x-", scratchAddr)
+// hiddenMapping is how the tracer's own memory in every program begins.
+var hiddenMapping = fmt.Sprintf("%x", scratchAddr>>20)
 
 // parseDev reads a device as maps has it, proc(5).
 func parseDev(s string) uint64 {

@@ -41,6 +41,9 @@ type tracer struct {
 	connected int64            // so far
 	inet      bool             // something was sent inside since all was last quiet
 	files     files
+	page      *clockPage        // nil: none
+	pageFile  string            // its path in every program
+	vdso      map[string]uint64 // where functions are in the kernel's; nil: not looked at yet
 	ports     int               // given so far
 	cookies   map[uint32]uint32 // of renamings, by the kernel's
 	devs      map[string]uint64 // of files without a path, by their kind
@@ -147,6 +150,7 @@ func (x *tracer) step(t *thread) outcome {
 	defer x.watch.over()
 	sig := int(t.sig)
 	t.dirty, t.after, t.sig = false, false, 0
+	x.lendTime()
 	if unix.PtraceCont(t.tid, sig) != nil {
 		return x.lost(t)
 	}
@@ -158,10 +162,14 @@ func (x *tracer) step(t *thread) outcome {
 		case err != nil:
 			return x.lost(t)
 		case tid == t.tid && ws.Stopped():
+			x.takeTime(t)
 			return x.stopped(t, ws)
 		case ws.Stopped():
 			x.stray(tid, ws)
 		default:
+			if tid == t.tid {
+				x.takeTime(t)
+			}
 			x.died(tid, ws)
 			if x.threads[t.tid] == nil {
 				return gone

@@ -304,3 +304,31 @@ func TestSeesPorts(t *testing.T) {
 		same(t, "ports", first, s)
 	}
 }
+
+const clockScript = `
+import time
+clocks = [time.CLOCK_REALTIME, time.CLOCK_MONOTONIC, time.CLOCK_BOOTTIME, time.CLOCK_MONOTONIC_RAW, time.CLOCK_TAI, 5, 6, time.CLOCK_PROCESS_CPUTIME_ID, time.CLOCK_THREAD_CPUTIME_ID]
+print([time.clock_gettime_ns(c) for c in clocks], [time.clock_getres(c) for c in clocks])
+last = 0
+for _ in range(10000):
+    now = time.monotonic_ns(); assert now > last; last = now
+assert abs(time.time() - time.clock_gettime(time.CLOCK_MONOTONIC) - (1700000000 - 1000)) < 0.001
+print(last, time.time_ns(), time.localtime())
+`
+
+// TestSeesClocks compares clocks, which are mostly read without a call.
+func TestSeesClocks(t *testing.T) {
+	py, dir := python3(t), t.TempDir()
+	var first sight
+	for i := range 3 {
+		s := see(t, Command{Argv: []string{py, "-I", "-S", "-c", clockScript}, Dir: dir})
+		if i == 0 {
+			first = s
+			t.Logf("\n%s", s.out)
+		}
+		same(t, "clocks", first, s)
+		if n := strings.Count(s.trace, "clock_gettime("); n > 10000/32 {
+			t.Errorf("of 10,000 readings of a clock %d were calls", n)
+		}
+	}
+}
