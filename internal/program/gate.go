@@ -19,7 +19,8 @@ import (
 // recording it had been asked after the same answers. When a program does
 // something else the wait would have no end, so after patience without any
 // sign of life the first that waits goes on; in a replay the record then
-// shows which.
+// shows which. A program that is at work may be about to ask, on a machine
+// that has other things to do: it is given more time.
 type gate struct {
 	positions func(rank int, p int64) []int64
 
@@ -27,7 +28,17 @@ type gate struct {
 	lines    map[lineKey]*line
 	patience time.Duration
 	timer    *time.Timer
+	stirred  time.Time                // when the last sign of life was
+	rests    func(time.Duration) bool // whether the program waits; nil: nobody can tell
 }
+
+// How long a program that is at work is given: so many times the patience,
+// and no longer than the other where that is more.
+const (
+	moreTimes = 10
+	moreTime  = 20 * time.Second
+	restLook  = 20 * time.Millisecond
+)
 
 // A lineKey is a program in a source.
 type lineKey struct {
@@ -42,7 +53,7 @@ type line struct {
 }
 
 func newGate(patience time.Duration, positions func(rank int, p int64) []int64) *gate {
-	g := &gate{patience: patience, positions: positions, lines: map[lineKey]*line{}}
+	g := &gate{patience: patience, positions: positions, lines: map[lineKey]*line{}, stirred: time.Now()}
 	g.timer = time.AfterFunc(patience, g.relent)
 	return g
 }
@@ -50,10 +61,18 @@ func newGate(patience time.Duration, positions func(rank int, p int64) []int64) 
 // close ends the gate's timer.
 func (g *gate) close() { g.timer.Stop() }
 
+// watch tells the gate how to see whether the program waits.
+func (g *gate) watch(rests func(limit time.Duration) bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.rests = rests
+}
+
 // stir notes a sign of life of the program.
 func (g *gate) stir() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.stirred = time.Now()
 	g.timer.Reset(g.patience)
 }
 
@@ -122,8 +141,13 @@ func (g *gate) leave(place freeze.Place, at int64) {
 // relent gives up on what does not come: in every line in which something
 // waits, the first of that is due.
 func (g *gate) relent() {
+	atWork := g.atWork()
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if silence := time.Since(g.stirred); silence < g.patience || atWork && silence < min(moreTimes*g.patience, moreTime) {
+		g.timer.Reset(g.patience)
+		return
+	}
 	// order: the lines do not wait for each other
 	for _, l := range g.lines {
 		if len(l.waiting) == 0 {
@@ -141,6 +165,15 @@ func (g *gate) relent() {
 		l.wake()
 	}
 	g.timer.Reset(g.patience)
+}
+
+// atWork reports whether the program does something. Looking takes a while, in
+// which it may ask.
+func (g *gate) atWork() bool {
+	g.mu.Lock()
+	rests := g.rests
+	g.mu.Unlock()
+	return rests != nil && !rests(restLook)
 }
 
 // hurry shortens the wait for what does not come: the program asks for what

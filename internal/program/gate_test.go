@@ -76,6 +76,39 @@ func TestTheGateRelents(t *testing.T) {
 	}
 }
 
+// TestTheGateGivesTimeToWhoIsAtWork: a program that is at work may be about to
+// ask what is due; one that never rests is not waited for without an end.
+func TestTheGateGivesTimeToWhoIsAtWork(t *testing.T) {
+	for _, tt := range []struct {
+		works, want time.Duration
+	}{
+		{0, 2 * time.Second},
+		{7 * time.Second, 8*time.Second + 3*restLook},
+		{time.Hour, 20*time.Second + 10*restLook},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			g := newGate(2*time.Second, func(int, int64) []int64 { return []int64{2, 3} })
+			defer g.close()
+			g.watch(func(limit time.Duration) bool {
+				if time.Since(start) > tt.works {
+					return true
+				}
+				time.Sleep(limit)
+				return false
+			})
+			place := freeze.Place{P: 1}
+			if err := g.enter(t.Context(), place, 3); err != nil {
+				t.Fatal(err)
+			}
+			g.leave(place, 3)
+			if took := time.Since(start); took != tt.want {
+				t.Errorf("at work for %v: waited for %v, want %v", tt.works, took, tt.want)
+			}
+		})
+	}
+}
+
 func TestTheGateEndsWithTheRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(time.Hour, func(int, int64) []int64 { return []int64{2, 3} })

@@ -225,6 +225,9 @@ func (p network) host(cmd sandbox.Command, out, errs *output) (sandbox.Exit, err
 		Refused: p.refused, Permit: p.permit,
 	})
 	p.turn = newTurnstile(proc.Settle)
+	if proc.Watchable() {
+		p.gate.watch(proc.Settle)
+	}
 	served := p.serve(server, proc)
 	if p.Timeout > 0 {
 		defer time.AfterFunc(p.Timeout, func() {

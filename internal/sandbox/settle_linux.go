@@ -40,6 +40,12 @@ func (p *Process) Settle(limit time.Duration) bool {
 	}
 }
 
+// Watchable reports whether Settle can see what the program does.
+func (p *Process) Watchable() bool {
+	_, ok := p.box.(*initBox)
+	return ok
+}
+
 // lookAgain is the time between two looks.
 const lookAgain = 200 * time.Microsecond
 
