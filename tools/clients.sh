@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Installs the clients that proof/clients runs, in the versions that its lock
-# files name: two Python environments and a node_modules with Node itself, in
-# .cache/clients. What is there for these lock files is left as it is.
+# Installs the clients that proof/clients runs and the examples use, in the
+# versions that its lock files name: a Python environment, a directory with
+# LiteLLM, and a node_modules with Node itself, in .cache/clients. What is
+# there for these lock files is left as it is.
 #
 # python3 (3.10 or newer, with venv), npm and curl come from the machine, or from
 # Debian packages where this may install them.
@@ -33,12 +34,11 @@ part() {
 	local name=$1
 	shift
 	local sum
-	sum=$({ cat "$@"; uname -m; python3 -c 'import sys; print(sys.version, sys.base_prefix)'; } | sha256sum | cut -d' ' -f1)
+	sum=$({ cat tools/clients.sh "$@"; uname -m; python3 -c 'import sys; print(sys.version, sys.base_prefix)'; } | sha256sum | cut -d' ' -f1)
 	if [ "$(cat "$dir/$name.sum" 2>/dev/null)" = "$sum" ]; then
 		say "$name is here"
 		return
 	fi
-	say "making $name"
 	rm -rf "${dir:?}/$name" "$dir/$name.sum"
 	"make_$name" >"$dir/$name.log" 2>&1 || {
 		tail -20 "$dir/$name.log" >&2
@@ -46,19 +46,32 @@ part() {
 		exit 1
 	}
 	echo "$sum" >"$dir/$name.sum"
+	say "$name is made"
 }
-venv() {
-	python3 -m venv "$dir/$1"
-	"$dir/$1/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: -r "$2"
+# Every package is named, so pip has nothing to resolve. Only what is imported is
+# compiled: all of it takes as long as the rest.
+install() { "$dir/python/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --only-binary :all: "$@"; }
+compile() { env -u PYTHONDONTWRITEBYTECODE "$dir/python/bin/python" -c "import $1"; }
+make_python() {
+	python3 -m venv "$dir/python"
+	install -r "$from/requirements.txt"
+	compile "openai, anthropic, google.genai, langchain_openai, langgraph.graph, langgraph.prebuilt, requests, httpx, aiohttp, boto3, pytest"
+	compile "pydantic_ai.models.openai, pydantic_ai.providers.openai"
 }
-make_python() { venv python "$from/requirements.txt"; }
-make_litellm() { venv litellm "$from/requirements-litellm.txt"; }
+make_litellm() {
+	install --target "$dir/litellm" -r "$from/requirements-litellm.txt"
+	PYTHONPATH=$dir/litellm LITELLM_LOCAL_MODEL_COST_MAP=True compile litellm
+}
 make_node() {
 	mkdir "$dir/node"
 	cp "$from/package.json" "$from/package-lock.json" "$dir/node/"
 	npm ci --prefix "$dir/node" --ignore-scripts --no-audit --no-fund
 }
+part node "$from/package.json" "$from/package-lock.json" &
+node=$!
+trap 'kill "$node" 2>/dev/null || :' EXIT
 part python "$from/requirements.txt"
-part litellm "$from/requirements-litellm.txt"
-part node "$from/package.json" "$from/package-lock.json"
+part litellm "$from/requirements-litellm.txt" "$from/requirements.txt"
+wait "$node"
+trap - EXIT
 say "$("$dir/python/bin/python" -V), Node $("$dir/node/node_modules/node24/bin/node" -v), $("$dir/node/node_modules/node20/bin/node" -v), $(curl -V | head -n 1 | cut -d' ' -f1-2)"

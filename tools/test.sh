@@ -11,10 +11,18 @@ step() { printf '\n== %s  [%ss]\n' "$*" "$(($(date +%s) - start))"; }
 
 step "tools the tests need"
 ./tools/deps.sh
+# Mostly it waits for registries, so it does that beside the next steps.
+./tools/clients.sh >.cache/clients.out 2>&1 &
+clients=$!
+trap 'kill "$clients" 2>/dev/null || :' EXIT
 step "check"
 ./tools/check.sh
 step "demo"
 ./run_demo.sh
+step "clients that the tests use"
+wait "$clients" || { cat .cache/clients.out; exit 1; }
+trap - EXIT
+tail -1 .cache/clients.out
 step "tests, with the race detector, at small n (all output in .cache/test.out)"
 status=0
 COO_PROOF=small go test -race -shuffle=on -timeout 30m -v ./... >.cache/test.out 2>&1 || status=$?
@@ -49,6 +57,8 @@ COO_PROOF=$n go test -C tools -count=1 -v ./release >.cache/release.out 2>&1 || 
 grep -E '^(ok|--- )' .cache/release.out
 step "flipped bits of the demo's pack, without the detector"
 COO_PROOF=$n go test -count=1 -timeout 60m -v -run "Flip" ./internal/pack | grep -E 'flips|^(ok|FAIL|---)'
+step "real clients, recorded and replayed"
+COO_PROOF=$n go run ./proof/clients
 step "shams: builds that must be caught"
 go run -C tools ./shams
 step "crashes, failing calls and full disks, on the binary itself"

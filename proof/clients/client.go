@@ -9,7 +9,7 @@ type client struct {
 	// name in it. None: the machine's own.
 	lock, pkg string
 	// argv is the command. $PYTHON, $LITELLM, $NODE, $NODE20, $MODULES and
-	// $GOAGENT stand for what tools/clients.sh or the proof made.
+	// $GOAGENT stand for what tools/clients.sh or the proof made, in env too.
 	argv  []string
 	files string // what is copied into the workspace: a directory beside this file
 	host  string // whom it asks
@@ -17,9 +17,15 @@ type client struct {
 	// scenes are what the agent performs. A tool that cannot be told to
 	// has none, and is asked one thing.
 	scenes string
+	// heavy clients take seconds to begin: at small n they are tried in their
+	// hardest way only.
+	heavy bool
 	// noBare says why the client cannot do without what coo puts into its
 	// environment.
 	noBare string
+	// placed says why a replay at the level proxied, which works in a copy of
+	// the workspace, asks something else.
+	placed string
 	// unguided says why the client does not take the proxy from its
 	// environment, so that the level proxied does not see it.
 	unguided string
@@ -49,6 +55,8 @@ func node(pkg, agent, host, scenes string) client {
 	}
 }
 
+func heavy(c *client) { c.heavy = true }
+
 // with changes a client.
 func (c client) with(change func(*client)) client {
 	change(&c)
@@ -58,15 +66,15 @@ func (c client) with(change func(*client)) client {
 // clients is the table; docs/programs.md shows it.
 var clients = []client{
 	python("openai", "openai_agent.py", openaiHost, basic+" responses embed upload"),
-	python("anthropic", "anthropic_agent.py", anthropicHost, basic+" overloaded"),
-	python("google-genai", "genai_agent.py", geminiHost, basic),
-	python("langgraph", "langgraph_agent.py", openaiHost, basic),
-	python("litellm", "litellm_agent.py", openaiHost, basic).with(func(c *client) {
-		c.lock, c.argv[0] = "requirements-litellm.txt", "$LITELLM"
+	python("anthropic", "anthropic_agent.py", anthropicHost, basic+" overloaded").with(heavy),
+	python("google-genai", "genai_agent.py", geminiHost, basic).with(heavy),
+	python("langgraph", "langgraph_agent.py", openaiHost, basic).with(heavy),
+	python("litellm", "litellm_agent.py", openaiHost, basic).with(heavy).with(func(c *client) {
+		c.lock = "requirements-litellm.txt"
 		// It asks another host for a list of prices when it is imported.
-		c.env = []string{"LITELLM_LOCAL_MODEL_COST_MAP=True"}
+		c.env = []string{"PYTHONPATH=$LITELLM", "LITELLM_LOCAL_MODEL_COST_MAP=True"}
 	}),
-	python("pydantic-ai-slim", "pydantic_ai_agent.py", openaiHost, basic),
+	python("pydantic-ai-slim", "pydantic_ai_agent.py", openaiHost, basic).with(heavy),
 	python("requests", "requests_agent.py", openaiHost, basic+" coded redirected upload"),
 	python("httpx", "httpx_agent.py", openaiHost, basic+" coded redirected"),
 	python("aiohttp", "aiohttp_agent.py", openaiHost, basic+" coded redirected").with(func(c *client) {
@@ -90,6 +98,13 @@ var clients = []client{
 		c.name, c.pkg, c.argv[0] = "fetch (Node 20)", "node20", "$NODE20"
 		c.unguided = "Node below 22.21 has no way to take a proxy from the environment"
 	}),
+	node("fetch", "fetch_agent.mjs", openaiHost, basic+" coded").with(func(c *client) {
+		c.name, c.pkg, c.argv = "fetch (Deno)", "deno", []string{"$MODULES/deno/deno", "run", "-A", "fetch_agent.mjs"}
+		c.noBare = "Deno carries its roots in itself, and looks for DENO_CERT when it connects for the first time"
+	}),
+	node("fetch", "fetch_agent.mjs", openaiHost, basic+" coded").with(func(c *client) {
+		c.name, c.pkg, c.argv[0] = "fetch (Bun)", "bun", "$MODULES/bun/bin/bun"
+	}),
 	{name: "net/http (Go)", pkg: "go", argv: []string{"$GOAGENT"}, files: "goagent", host: openaiHost, scenes: basic},
 	{name: "curl", pkg: "curl", argv: []string{"sh", "agent.sh"}, files: "curl", host: openaiHost, scenes: basic},
 	{
@@ -103,7 +118,8 @@ var clients = []client{
 			"OPENAI_BASE_URL=https://" + agentHost + "/v1", "OPENAI_MODEL=sample-loop",
 			"QWEN_CODE_SUPPRESS_YOLO_WARNING=1",
 		},
-		noBare: "a finished program: its environment is not ours to change once it runs",
+		noBare: "not tried: it is a finished program, whose environment is its own once it runs",
+		placed: "it tells the model in which directory it is, and a replay at this level is in another",
 	},
 }
 
@@ -114,11 +130,16 @@ const (
 	proxied = "proxied" // by the variables alone
 )
 
-func (c *client) ways() []string {
+// ways are those of a client, the hardest first.
+func (c *client) ways(full bool) []string {
+	all := []string{bare, guided, proxied}
 	if c.noBare != "" {
-		return []string{guided, proxied}
+		all = all[1:]
 	}
-	return []string{guided, bare, proxied}
+	if c.heavy && !full {
+		all = all[:1]
+	}
+	return all
 }
 
 // keys are the credentials, which no server checks. They are secrets to coo.

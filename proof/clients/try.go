@@ -27,34 +27,36 @@ import (
 // A try is one client, in one way.
 type try struct {
 	*bench
-	client *client
-	way    string
-	dir    string // of this try
-	done   chan struct{}
-	err    error
+	client   *client
+	way      string
+	replays  int
+	thorough bool   // it is also run with --calls=frozen
+	dir      string // of this try
+	done     chan struct{}
+	err      error
 
 	calls            int
 	recorded, replay time.Duration // replay: of one
 }
 
 // limit is how long one command may take.
-const limit = 3 * time.Minute
+const limit = 10 * time.Minute
 
 // line is what is printed of a try that came out.
 func (t *try) line() string {
 	if t.way == proxied && t.client.unguided != "" {
 		return fmt.Sprintf("%-26s %-8s not seen, as it should be: %s", t.client.name, t.way, t.client.unguided)
 	}
-	return fmt.Sprintf("%-26s %-8s %3d calls, recorded in %5.1fs, %2d replays identical, %4.1fs each",
-		t.client.name, t.way, t.calls, t.recorded.Seconds(), t.replay1(), t.replay.Seconds())
-}
-
-// replay1 is the number of replays: the level proxied has one.
-func (t *try) replay1() int {
-	if t.way == proxied {
-		return 1
+	if t.way == proxied && t.client.placed != "" {
+		return fmt.Sprintf("%-26s %-8s %3d calls, recorded in %5.1fs, run frozen again, no replay: %s",
+			t.client.name, t.way, t.calls, t.recorded.Seconds(), t.client.placed)
 	}
-	return t.replays
+	frozen := ""
+	if t.thorough {
+		frozen = ", run frozen again"
+	}
+	return fmt.Sprintf("%-26s %-8s %3d calls, recorded in %5.1fs, %2d replays identical, %4.1fs each%s",
+		t.client.name, t.way, t.calls, t.recorded.Seconds(), t.replays, t.replay.Seconds(), frozen)
 }
 
 // An outcome is what a command did.
@@ -103,10 +105,15 @@ func (t *try) perform() (err error) {
 	}
 	t.recorded = first.took
 	s.stop()
-	if err := t.again(first, id, args); err != nil {
-		return err
+	if t.thorough || t.way == proxied && t.client.placed != "" {
+		if err := t.again(first, id, args); err != nil {
+			return err
+		}
 	}
-	for i := range t.replay1() {
+	if t.way == proxied && t.client.placed != "" {
+		return t.elsewhere()
+	}
+	for i := range t.replays {
 		o, err := t.coo(nil, "replay", "@last")
 		switch {
 		case err != nil:
@@ -126,6 +133,19 @@ func (t *try) perform() (err error) {
 func (t *try) unseen(o *outcome, s *server) error {
 	if o.status == 0 && len(t.client.scenes) > 0 && t.said(o.stdout) == nil {
 		return errors.New("it is said not to follow the proxy variables, and all of it came out")
+	}
+	return os.RemoveAll(t.dir)
+}
+
+// elsewhere holds that a replay in another directory asks something else, so
+// that the reason given for it is true.
+func (t *try) elsewhere() error {
+	o, err := t.coo(nil, "replay", "@last")
+	if err == nil && o.status != 6 {
+		err = fmt.Errorf("a replay elsewhere: status %d, want 6: %s", o.status, tail(o.stderr))
+	}
+	if err != nil {
+		return err
 	}
 	return os.RemoveAll(t.dir)
 }
@@ -186,7 +206,9 @@ func (t *try) furnish() error {
 			return err
 		}
 	}
-	o, err := t.coo(nil, "init")
+	// Above the workspace: an agent that looks around would see the store, and
+	// in a replay none.
+	o, err := t.coo(nil, "init", t.dir)
 	if err == nil && o.status != 0 {
 		err = fmt.Errorf("init: status %d: %s", o.status, tail(o.stderr))
 	}
@@ -198,18 +220,24 @@ func (t *try) made(path string) string { return filepath.Join(t.root, ".cache", 
 
 // command is the agent's command line, after the two dashes.
 func (t *try) command() []string {
-	out := []string{"--"}
-	for _, a := range t.client.argv {
+	out := append([]string{"--"}, t.expand(t.client.argv)...)
+	if t.way == bare {
+		out = append(out, "--bare")
+	}
+	return out
+}
+
+// expand puts what was made in the place of its names.
+func (t *try) expand(texts []string) []string {
+	var out []string
+	for _, a := range texts {
 		out = append(out, os.Expand(a, func(name string) string {
 			return map[string]string{
-				"PYTHON": t.made("python/bin/python"), "LITELLM": t.made("litellm/bin/python"),
+				"PYTHON": t.made("python/bin/python"), "LITELLM": t.made("litellm"), "BUNDLE": filepath.Join(t.dir, "company.pem"),
 				"NODE": t.made("node/node_modules/node24/bin/node"), "NODE20": t.made("node/node_modules/node20/bin/node"),
 				"MODULES": t.made("node/node_modules"), "GOAGENT": t.agent,
 			}[name]
 		}))
-	}
-	if t.way == bare {
-		out = append(out, "--bare")
 	}
 	return out
 }
@@ -217,11 +245,7 @@ func (t *try) command() []string {
 // environment is what a recording begins with: credentials, and variables
 // that coo has to put something else in the place of.
 func (t *try) environment() []string {
-	env := slices.Concat(keys, t.client.env)
-	for _, v := range misleading {
-		env = append(env, strings.Replace(v, "$BUNDLE", filepath.Join(t.dir, "company.pem"), 1))
-	}
-	return env
+	return t.expand(slices.Concat(keys, t.client.env, misleading))
 }
 
 // coo runs a coo command in the workspace. A replay gets no environment but
@@ -232,7 +256,7 @@ func (t *try) coo(env []string, args ...string) (*outcome, error) {
 	cmd := exec.CommandContext(ctx, t.bench.coo, args...)
 	cmd.Dir = t.workspace()
 	cmd.Env = append([]string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Join(t.dir, "home"), "LANG=C.UTF-8", "PYTHONDONTWRITEBYTECODE=1",
+		"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Join(t.dir, "home"), "LANG=C.UTF-8",
 	}, env...)
 	cmd.WaitDelay = 5 * time.Second
 	var o outcome
