@@ -23,7 +23,10 @@ import (
 // written to that file first. A block marked "sh" cannot be run here, and
 // the line before it says why: "not run here: reason".
 //
-// A sample model server listens at $ADDR.
+// A sample model server listens at $ADDR, and one that speaks https in the
+// place of the providers: $SAMPLE is what leads coo to it, and $KEYFILE holds a
+// key. A README.md in examples/ is followed in a copy of its directory. What
+// examples import comes from tools/clients.sh.
 
 // notRunHere lists the blocks that no test runs, by document and reason.
 var notRunHere = []string{
@@ -33,6 +36,13 @@ var notRunHere = []string{
 	"README.md: tools/newcomer.sh follows this page on a fresh machine",
 	"README.md: tools/newcomer.sh follows this page on a fresh machine",
 	"examples/sampleserver/README.md: it serves until it is stopped",
+}
+
+// usesClients lists the documents whose programs import what tools/clients.sh
+// installs.
+var usesClients = []string{
+	"docs/pipelines.md", "examples/github-actions/README.md", "examples/node-agent/README.md",
+	"examples/pytest/README.md", "examples/python-agent/README.md",
 }
 
 func TestDocs(t *testing.T) {
@@ -46,7 +56,11 @@ func TestDocs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	docs = append(append(docs, formats...), filepath.Join(root, "README.md"), filepath.Join(root, "examples", "sampleserver", "README.md"))
+	examples, err := filepath.Glob(filepath.Join(root, "examples", "*", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	docs = slices.Concat(docs, formats, examples, []string{filepath.Join(root, "README.md")})
 	var skipped []string
 	for _, doc := range docs {
 		rel, err := filepath.Rel(root, doc)
@@ -126,8 +140,18 @@ func (d *doc) run(t *testing.T, bin string) {
 	dir := t.TempDir()
 	srv := httptest.NewServer(modelserver.New(modelserver.Options{}))
 	t.Cleanup(srv.Close)
-	env := append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"),
-		"HOME="+dir, "ADDR="+strings.TrimPrefix(srv.URL, "http://"))
+	env := append(os.Environ(), "HOME="+dir, "ADDR="+strings.TrimPrefix(srv.URL, "http://"), "SAMPLE="+providers(t),
+		"KEYFILE="+writeTemp(t, "key", []byte("sk-proj-only-an-example-key\n")))
+	path := []string{bin}
+	if example, ok := strings.CutPrefix(d.name, "examples/"); ok {
+		copyExamples(t, dir)
+		dir = filepath.Join(dir, filepath.Dir(example))
+	}
+	if slices.Contains(usesClients, d.name) {
+		path = append(path, clientsPath(t)...)
+		linkModules(t, dir)
+	}
+	env = append(env, "PATH="+strings.Join(append(path, os.Getenv("PATH")), string(os.PathListSeparator)))
 	changed := false
 	// From the end, so that line numbers stay true while outputs are updated.
 	var sessions []docBlock
@@ -163,6 +187,72 @@ func (d *doc) run(t *testing.T, bin string) {
 		}
 	}
 	if err := os.WriteFile(d.file, []byte(strings.Join(d.lines, "\n")), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// providers starts a sample model server that speaks https, and returns the
+// flags by which coo finds it in the place of the providers.
+func providers(t *testing.T) string {
+	t.Helper()
+	authority, err := modelserver.NewAuthority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewUnstartedServer(modelserver.New(modelserver.Options{}))
+	srv.TLS = authority.TLS()
+	srv.StartTLS()
+	t.Cleanup(srv.Close)
+	addr := strings.TrimPrefix(srv.URL, "https://")
+	return fmt.Sprintf("--upstream-ca %s --resolve api.openai.com:443:%s --resolve api.anthropic.com:443:%s",
+		writeTemp(t, "ca.pem", authority.PEM()), addr, addr)
+}
+
+// writeTemp writes a file in a directory of its own.
+func writeTemp(t *testing.T, name string, content []byte) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(file, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// copyExamples copies the examples that have files of their own.
+func copyExamples(t *testing.T, dir string) {
+	t.Helper()
+	for _, name := range usesClients {
+		if name, ok := strings.CutPrefix(name, "examples/"); ok {
+			example := filepath.Dir(name)
+			if err := os.CopyFS(filepath.Join(dir, example), os.DirFS(filepath.Join(repoRoot(t), "examples", example))); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// clientsPath returns where the installed clients are.
+func clientsPath(t *testing.T) []string {
+	t.Helper()
+	clients := filepath.Join(repoRoot(t), ".cache", "clients")
+	path := []string{filepath.Join(clients, "python", "bin"), filepath.Join(clients, "node", "node_modules", "node24", "bin")}
+	for _, dir := range path {
+		if _, err := os.Stat(dir); err != nil {
+			t.Fatalf("%v: tools/clients.sh installs what the examples use", err)
+		}
+	}
+	return path
+}
+
+// linkModules does what npm install would do in a directory that has a
+// package.json.
+func linkModules(t *testing.T, dir string) {
+	t.Helper()
+	if _, err := os.Stat(filepath.Join(dir, "package.json")); err != nil {
+		return
+	}
+	modules := filepath.Join(repoRoot(t), ".cache", "clients", "node", "node_modules")
+	if err := os.Symlink(modules, filepath.Join(dir, "node_modules")); err != nil {
 		t.Fatal(err)
 	}
 }
