@@ -226,7 +226,7 @@ func (p network) host(cmd sandbox.Command, out, errs *output) (sandbox.Exit, err
 	})
 	p.turn = newTurnstile(proc.Settle)
 	if proc.Watchable() {
-		p.gate.watch(proc.Settle)
+		p.gate.watch(p.turn.quiet)
 	}
 	served := p.serve(server, proc)
 	if p.Timeout > 0 {

@@ -16,7 +16,7 @@ import (
 type turnstile struct {
 	settle func(limit time.Duration) bool // waits until the program rests
 
-	mu     sync.Mutex    // guards the rest; held while something is recorded
+	mu     sync.Mutex    // guards the rest; held while something is recorded, and while settle looks
 	last   chan struct{} // closed when what passed last is written
 	alone  bool          // it was the only exchange then
 	limit  time.Duration
@@ -70,6 +70,13 @@ func (t *turnstile) rested() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.calm()
+}
+
+// quiet reports whether the program rests, or comes to rest within limit.
+func (t *turnstile) quiet(limit time.Duration) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.settle(limit)
 }
 
 func (t *turnstile) calm() {
