@@ -46,22 +46,19 @@ const (
 var kept = []int{unix.RLIMIT_FSIZE, unix.RLIMIT_DATA, unix.RLIMIT_STACK, unix.RLIMIT_CORE, unix.RLIMIT_NOFILE, unix.RLIMIT_AS}
 
 // limitRoot gives the root, and so the program, the limits that it is told of.
+// An ordinary user's hard limits may be lower, and cannot be raised: then a
+// program that comes up to one fails there and not elsewhere.
 func (x *tracer) limitRoot(pid int) {
 	for _, n := range kept {
-		soft := startLimits[n].soft
-		var old unix.Rlimit
-		if unix.Prlimit(pid, n, nil, &old) != nil {
+		l := startLimits[n]
+		if unix.Prlimit(pid, n, &unix.Rlimit{Cur: l.soft, Max: l.hard}, nil) == nil {
 			continue
 		}
-		need := soft
-		if n == unix.RLIMIT_NOFILE {
-			need = startLimits[n].hard
+		x.setKept(pid, n, l.soft)
+		var now unix.Rlimit
+		if unix.Prlimit(pid, n, nil, &now) == nil && now.Cur < l.soft {
+			x.noted("the limit %q is %d here, and should be %d", limitNames[n].name, now.Cur, l.soft)
 		}
-		if need != noLimit && old.Max < need {
-			// It is told the same all the same; what fails for it is not.
-			x.noted("the limit %q is %d here, and cannot be %d", limitNames[n].name, old.Max, need)
-		}
-		x.setKept(pid, n, soft)
 	}
 }
 

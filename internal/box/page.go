@@ -16,11 +16,12 @@ import (
 // sixty-fourth reading is a call all the same, so that others get their turn.
 
 // A clockPage is that page: 8 bytes each of the time since the start, of how
-// often it was read since the last stop, and of what the two kinds of clocks
+// often it was read, and of what the two kinds of clocks
 // said at the start.
 type clockPage struct {
 	fd            int
 	now, readings *int64
+	lent, read    int64 // what they were when they were last written or read
 }
 
 // Where it is in every program: behind the scratch.
@@ -57,33 +58,41 @@ func newClockPage(start int64) *clockPage {
 	binary.LittleEndian.PutUint64(b[pageBoot:], sinceBoot)
 	copy(b[pageSize:], vdsoCode)
 	word := func(at int) *int64 { return (*int64)(unsafe.Pointer(&b[at])) }
-	return &clockPage{fd, word(pageNow), word(pageReadings)}
+	return &clockPage{fd: fd, now: word(pageNow), readings: word(pageReadings)}
 }
 
 // lendTime lets the page tell the time while a thread runs.
 func (x *tracer) lendTime() {
-	if x.page != nil {
-		atomic.StoreInt64(x.page.now, x.now)
-		atomic.StoreInt64(x.page.readings, 0)
+	if p := x.page; p != nil {
+		p.lent = x.now
+		atomic.StoreInt64(p.now, x.now)
 	}
 }
 
-// takeTime takes what has passed since then.
+// takeTime takes what has passed since then. How often a thread has looked
+// counts when it makes a call, and not before: where the watch stops it, if it
+// does, differs.
 func (x *tracer) takeTime(t *thread) {
-	if x.page == nil {
+	p := x.page
+	if p == nil {
 		return
 	}
-	n := atomic.LoadInt64(x.page.readings)
-	if n == 0 {
-		return
-	}
-	passed := atomic.LoadInt64(x.page.now) - x.now
+	passed := atomic.LoadInt64(p.now) - p.lent
+	looks := atomic.LoadInt64(p.readings) - p.read
+	p.lent += passed
+	p.read += looks
 	x.now += passed
 	t.cpu += passed
 	t.proc.cpu += passed
-	t.reads += n
-	x.turns += int(n)
-	x.looked += int(n)
+	t.looks += looks
+}
+
+// countLooks counts readings of the page as calls.
+func (x *tracer) countLooks(t *thread) {
+	x.turns += int(t.looks)
+	x.looked += int(t.looks)
+	t.reads += t.looks
+	t.looks = 0
 }
 
 // mapPage gives a new program the page, and its vDSO the functions: false

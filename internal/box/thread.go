@@ -38,6 +38,7 @@ type thread struct {
 	owned    []owned // locks that it has, once it is about to end
 	clearTID uint64  // where the kernel writes 0 when it ends, and wakes a futex
 	parked   *parked
+	looks    int64 // readings of the page that do not count yet
 	reads    int64 // clock readings without anything else in between
 	cpu      int64 // virtual nanoseconds that it has run
 }

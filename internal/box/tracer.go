@@ -150,6 +150,7 @@ func (x *tracer) step(t *thread) outcome {
 	defer x.watch.over()
 	sig := int(t.sig)
 	t.dirty, t.after, t.sig = false, false, 0
+	x.takeTime(t) // it may have been let go instruction by instruction
 	x.lendTime()
 	if unix.PtraceCont(t.tid, sig) != nil {
 		return x.lost(t)
@@ -241,6 +242,7 @@ func (x *tracer) called(t *thread) outcome {
 	t.used, t.aside = 0, -1
 	x.turns++
 	x.looked++
+	x.countLooks(t)
 	step := int64(perCall)
 	if isClock(t.nr) {
 		// A thread that only looks at the clock waits for it.

@@ -103,7 +103,7 @@ func (i *inside) conduct(in *gob.Decoder) *insideError {
 			return &insideError{"program", err}
 		}
 		defer r.Close()
-		defer w.Close()
+		defer w.Close() // and it is not collected, and closed, before the end
 		outs[k] = int(w.Fd())
 	}
 	c := box.Config{
