@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"runtime"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -103,6 +104,7 @@ const addrNoRandomize = 0x0040000
 // process 1 of the program's namespace, which adopts what loses its parent.
 func (x *tracer) start() error {
 	runtime.LockOSThread()
+	ignoreStops()
 	if _, _, e := unix.Syscall(unix.SYS_PERSONALITY, addrNoRandomize, 0, 0); e != 0 {
 		x.broken("addresses are random: personality(2) is forbidden here (%v): Docker needs --security-opt seccomp=unconfined", e)
 	}
@@ -159,6 +161,15 @@ func (x *tracer) start() error {
 
 // sigIgnore is SIG_IGN, the handler of a struct sigaction.
 const sigIgnore = 1
+
+// ignoreStops keeps the kernel from sending SIGCHLD at each stop, which the Go
+// runtime has a handler for. They are waited for, and nobody asks for the
+// signal. Its default is to do nothing, which is not the same as being ignored.
+func ignoreStops() {
+	var byDefault [32]byte // struct sigaction of the kernel's
+	const setSize = 8
+	unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(unix.SIGCHLD), uintptr(unsafe.Pointer(&byDefault)), 0, setSize, 0, 0)
+}
 
 // prepareRoot gives the program its own view of processes, and takes from it
 // what it must not have.
