@@ -20,14 +20,14 @@ func ParseResolve(s string) (hostport, addr string, err error) {
 	host, rest, ok1 := strings.Cut(s, ":")
 	port, addr, ok2 := strings.Cut(rest, ":")
 	if !ok1 || !ok2 || host == "" || addr == "" {
-		return "", "", fmt.Errorf("resolve %q: not of the form HOST:PORT:ADDR", s)
+		return "", "", fmt.Errorf("%q: not of the form HOST:PORT:ADDR", s)
 	}
 	if !validPort(port) {
-		return "", "", fmt.Errorf("resolve %q: %q is not a port", s, port)
+		return "", "", fmt.Errorf("%q: %q is not a port", s, port)
 	}
 	addr, err = completeAddr(addr, port)
 	if err != nil {
-		return "", "", fmt.Errorf("resolve %q: %w", s, err)
+		return "", "", fmt.Errorf("%q: %w", s, err)
 	}
 	return net.JoinHostPort(strings.ToLower(host), port), addr, nil
 }
