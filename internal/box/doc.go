@@ -51,6 +51,14 @@
 //	exec.go     before a program's first instruction  random.go  randomness
 //	inject.go   calls in a program's name, memory     ident.go   what machine this is
 //	page.go     the time without a call               vdso.go    functions that read it
+//	poll.go     waiting for several descriptors       timers.go  timers and alarms
+//	birth.go    threads and processes that are made   robust.go  locks whose owner has ended
+//	job.go      stopping and continuing               ipc.go     queues and semaphores
+//	net.go      connections to the outside            inname.go  what only a program can ask
+//	watch.go    a thread that makes no calls          spin.go    whether it only waits
+//	stuck.go    what everything waits for             honest.go  what is told, once
+//	rest.go     every other call                      prctl.go, devices.go, socket.go: some of them
+//	manifest.go which files were used                 protocol.go, confine.go, names.go, proc.go
 //
 // What a program sees, which is the same on every machine:
 //
