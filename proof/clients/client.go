@@ -128,6 +128,7 @@ const (
 	guided  = "guided"  // frozen, with coo's variables
 	bare    = "bare"    // frozen, the agent removes them
 	proxied = "proxied" // by the variables alone
+	boxed   = "boxed"   // at level deterministic; when it is asked for
 )
 
 // ways are those of a client, the hardest first.

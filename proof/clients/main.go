@@ -64,7 +64,7 @@ func run() error {
 		b.replays = 20
 	}
 	only := flag.String("only", "", "what has `TEXT` in its name")
-	way := flag.String("way", "", "one `WAY`: guided, bare or proxied")
+	way := flag.String("way", "", "one `WAY`: guided, bare or proxied; or boxed, at level deterministic")
 	workers := flag.Int("workers", 2*runtime.NumCPU(), "how many clients at once")
 	flag.StringVar(&b.coo, "coo", "", "the binary `FILE`; none: it is built")
 	flag.IntVar(&b.replays, "replays", b.replays, "how many replays")
@@ -88,7 +88,11 @@ func run() error {
 	}
 	var tries []*try
 	for i := range clients {
-		for j, w := range clients[i].ways(b.full) {
+		ways := clients[i].ways(b.full)
+		if *way == boxed {
+			ways = []string{boxed}
+		}
+		for j, w := range ways {
 			if strings.Contains(clients[i].name, *only) && (*way == "" || *way == w) {
 				tries = append(tries, b.try(&clients[i], w, j == 0))
 			}

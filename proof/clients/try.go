@@ -176,7 +176,10 @@ func (t *try) again(first *outcome, id string, args []string) error {
 }
 
 func (t *try) level() string {
-	if t.way == proxied {
+	switch t.way {
+	case boxed:
+		return "deterministic"
+	case proxied:
 		return "proxied"
 	}
 	return "frozen"
