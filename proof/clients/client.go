@@ -17,8 +17,8 @@ type client struct {
 	// scenes are what the agent performs. A tool that cannot be told to
 	// has none, and is asked one thing.
 	scenes string
-	// heavy clients take seconds to begin: at small n they are tried in their
-	// hardest way only.
+	// heavy clients take seconds of a processor each time: at small n they are
+	// replayed in their hardest way, and that is all.
 	heavy bool
 	// noBare says why the client cannot do without what coo puts into its
 	// environment.
@@ -65,7 +65,7 @@ func (c client) with(change func(*client)) client {
 
 // clients is the table; docs/programs.md shows it.
 var clients = []client{
-	python("openai", "openai_agent.py", openaiHost, basic+" responses embed upload"),
+	python("openai", "openai_agent.py", openaiHost, basic+" responses embed upload").with(heavy),
 	python("anthropic", "anthropic_agent.py", anthropicHost, basic+" overloaded").with(heavy),
 	python("google-genai", "genai_agent.py", geminiHost, basic).with(heavy),
 	python("langgraph", "langgraph_agent.py", openaiHost, basic).with(heavy),
@@ -84,11 +84,11 @@ var clients = []client{
 		c.lock, c.pkg = "", "$PYTHON"
 		c.unguided = "its fan-out uses http.client, which knows no proxy variables"
 	}),
-	python("boto3", "boto3_agent.py", bedrockHost, basic+" overloaded"),
-	node("openai", "openai_agent.mjs", openaiHost, basic+" embed upload"),
-	node("@anthropic-ai/sdk", "anthropic_agent.mjs", anthropicHost, basic),
-	node("@google/genai", "genai_agent.mjs", geminiHost, basic),
-	node("ai", "ai_agent.mjs", openaiHost, basic),
+	python("boto3", "boto3_agent.py", bedrockHost, basic+" overloaded").with(heavy),
+	node("openai", "openai_agent.mjs", openaiHost, basic+" embed upload").with(heavy),
+	node("@anthropic-ai/sdk", "anthropic_agent.mjs", anthropicHost, basic).with(heavy),
+	node("@google/genai", "genai_agent.mjs", geminiHost, basic).with(heavy),
+	node("ai", "ai_agent.mjs", openaiHost, basic).with(heavy),
 	node("undici", "undici_agent.mjs", openaiHost, basic+" coded").with(func(c *client) {
 		c.unguided = "an Agent of its own takes no proxy from the environment"
 	}),
@@ -118,6 +118,7 @@ var clients = []client{
 			"OPENAI_BASE_URL=https://" + agentHost + "/v1", "OPENAI_MODEL=sample-loop",
 			"QWEN_CODE_SUPPRESS_YOLO_WARNING=1",
 		},
+		heavy:  true,
 		noBare: "not tried: it is a finished program, whose environment is its own once it runs",
 		placed: "it tells the model in which directory it is, and a replay at this level is in another",
 	},

@@ -15,11 +15,11 @@
 // This is done in the hardest of three ways: at the level frozen, by an agent
 // that removes everything from its own environment that leads to a proxy or to
 // a certificate. In the two others, where it follows what coo puts there at the
-// levels frozen and proxied, one replay has to do, and what takes seconds to
-// begin is not tried.
+// levels frozen and proxied, one replay has to do; SDKs and frameworks, of
+// which each process takes seconds, have only their 3 replays.
 //
 //	go run ./proof/clients                 as above
-//	COO_PROOF=full go run ./proof/clients  more clients, 20 replays, all in every way
+//	COO_PROOF=full go run ./proof/clients  20 replays, all in every way
 //	go run ./proof/clients -only openai -v what has the text in its name, with the commands
 //
 // tools/clients.sh installs the clients first. One line is printed for each
@@ -106,9 +106,11 @@ func run() error {
 
 // try is one client in one way; hardest says that the others are less.
 func (b *bench) try(c *client, way string, hardest bool) *try {
-	t := &try{bench: b, client: c, way: way, replays: b.replays, thorough: true, done: make(chan struct{})}
+	t := &try{
+		bench: b, client: c, way: way, replays: b.replays, thorough: b.full || hardest && !c.heavy, done: make(chan struct{}),
+	}
 	if !hardest && !b.full {
-		t.replays, t.thorough = 1, false
+		t.replays = 1
 	}
 	return t
 }

@@ -37,6 +37,7 @@ type try struct {
 
 	calls            int
 	recorded, replay time.Duration // replay: of one
+	used             time.Duration // of processors, by all of it
 }
 
 // limit is how long one command may take.
@@ -55,8 +56,8 @@ func (t *try) line() string {
 	if t.thorough {
 		frozen = ", run frozen again"
 	}
-	return fmt.Sprintf("%-26s %-8s %3d calls, recorded in %5.1fs, %2d replays identical, %4.1fs each%s",
-		t.client.name, t.way, t.calls, t.recorded.Seconds(), t.replays, t.replay.Seconds(), frozen)
+	return fmt.Sprintf("%-26s %-8s %3d calls, recorded in %5.1fs, %2d replays identical, %4.1fs each%s, %.1fs of processors",
+		t.client.name, t.way, t.calls, t.recorded.Seconds(), t.replays, t.replay.Seconds(), frozen, t.used.Seconds())
 }
 
 // An outcome is what a command did.
@@ -267,6 +268,7 @@ func (t *try) coo(env []string, args ...string) (*outcome, error) {
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	begin := time.Now()
 	err := cmd.Run()
+	t.used += cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	o.took, o.stdout, o.stderr, o.status = time.Since(begin), stdout.Bytes(), stderr.Bytes(), cmd.ProcessState.ExitCode()
 	if t.verbose {
 		fmt.Printf("$ coo %s\n%s[%d]\n", strings.Join(args, " "), o.stderr, o.status)
