@@ -25,7 +25,7 @@ trap - EXIT
 tail -1 .cache/clients.out
 step "tests, with the race detector, at small n (all output in .cache/test.out)"
 status=0
-COO_PROOF=small go test -race -shuffle=on -timeout 30m -v ./... >.cache/test.out 2>&1 || status=$?
+COO_PROOF=small go test -race -shuffle=on -timeout 60m -v ./... >.cache/test.out 2>&1 || status=$?
 grep -E '^(ok|FAIL|panic|proof:)' .cache/test.out || true
 if [ "$status" != 0 ]; then
 	grep -E -B40 '^ *--- FAIL' .cache/test.out | tail -200
