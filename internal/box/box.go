@@ -75,7 +75,8 @@ type Exit struct {
 // thread's personality changed.
 func Run(c Config) (Exit, error) {
 	x := newTracer(c)
-	x.watch = newWatch()
+	x.seat = takeSeat()
+	x.watch = newWatch(x.seat)
 	defer x.watch.close()
 	defer x.close()
 	if err := x.start(); err != nil {

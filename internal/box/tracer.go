@@ -31,6 +31,7 @@ type tracer struct {
 	looked   int       // stops since descriptors were last looked at
 	timers   timers
 	watch    *watch
+	seat     *seat // nil: anywhere
 
 	exit    Exit
 	ended   bool // the first process has
@@ -110,6 +111,7 @@ func (x *tracer) loop() error {
 		if err != nil {
 			return err
 		}
+		x.moveOn()
 		if t == nil {
 			continue
 		}
@@ -118,6 +120,7 @@ func (x *tracer) loop() error {
 		for x.step(t) == goOn {
 			if x.turns >= limit {
 				x.turns = 0
+				x.moveOn()
 				x.look()
 			} else if !x.yields {
 				continue

@@ -24,6 +24,7 @@ type watch struct {
 	tid      atomic.Int64 // whose turn it is; 0: nobody's
 	patience atomic.Int64 // nanoseconds on a processor until it is stopped
 	sent     atomic.Int64 // the thread that has been sent a SIGSTOP; 0: none
+	crowd    crowd
 	end      chan struct{}
 }
 
@@ -34,8 +35,8 @@ const (
 	sleepLook = 2 * time.Second
 )
 
-func newWatch() *watch {
-	w := &watch{end: make(chan struct{})}
+func newWatch(s *seat) *watch {
+	w := &watch{end: make(chan struct{}), crowd: crowd{seat: s}}
 	go w.run()
 	return w
 }
@@ -66,6 +67,7 @@ func (w *watch) run() {
 		case <-ticks.C:
 		}
 		tid := int(w.tid.Load())
+		w.crowd.look(tid)
 		switch now := w.turn.Load(); {
 		case tid == 0 || w.sent.Load() != 0:
 			turn = -1
