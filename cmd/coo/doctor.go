@@ -45,7 +45,8 @@ type levelReport struct {
 
 func (a *app) doctor(isolation string, asJSON bool) error {
 	levels := []levelReport{{Level: "script", OK: true}}
-	for _, f := range append([]sandbox.Finding{sandbox.ProbeDeterministic()}, sandbox.Probe()...) {
+	for _, l := range sandbox.Levels {
+		f := sandbox.Probe(l)
 		levels = append(levels, levelReport{string(f.Level), f.OK, f.Why, f.Remedy, f.Note})
 	}
 	required, err := requiredLevel(levels, isolation)

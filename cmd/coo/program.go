@@ -43,10 +43,6 @@ func (f *runFlags) programOnly() error {
 	switch {
 	case len(f.args) > 0:
 		return usagef("--arg is for missions: give a program its arguments after --")
-	case f.isolation != "deterministic" && (f.seed != "0" || f.clock != ""):
-		return usagef("--seed and --clock are for missions, and for programs with --isolation=deterministic: else a program has its own")
-	case f.isolation != "deterministic" && f.trace != "":
-		return usagef("--trace goes with --isolation=deterministic: at other levels strace does it")
 	case f.eject != "":
 		return usagef("--eject goes with coo run demo")
 	case f.json == "-":
@@ -107,11 +103,12 @@ func (a *app) runProgram(argv []string, f runFlags) error {
 	if err != nil {
 		return err
 	}
-	clock := freeze.LiveClock()
-	if programs.Level == sandbox.Deterministic {
-		if clock, err = clockOf(f.calls, s, sources); err != nil {
-			return err
-		}
+	if err := f.suits(programs.Level); err != nil {
+		return err
+	}
+	clock, err := a.programClock(programs.Level, f, s, sources)
+	if err != nil {
+		return err
 	}
 	command := &run.Command{Argv: argv, Env: programs.Base(0), Stdin: input}
 	attach, err := attachments(dir.Path(), argv)
@@ -133,6 +130,9 @@ func (a *app) runProgram(argv []string, f runFlags) error {
 	}
 	if err != nil {
 		return err
+	}
+	if o.Exit.Status != 0 {
+		a.tellUnpassed(programs.Level, os.Environ(), names, f.env)
 	}
 	return a.programEnded(o, name, f)
 }
@@ -287,35 +287,6 @@ func programRules(ignore []string) (*wire.Rules, error) {
 	return wire.ProgramRules().With(user), nil
 }
 
-// level chooses the isolation level: the one that is wanted, or the best that
-// is to be had.
-func (a *app) level(want string) (sandbox.Level, error) {
-	switch want {
-	case "", "frozen", "proxied":
-	case "deterministic":
-		if f := sandbox.ProbeDeterministic(); !f.OK {
-			return "", withStatus(exitPolicy, &sandbox.LevelError{Finding: f})
-		}
-		return sandbox.Deterministic, nil
-	default:
-		return "", usagef("--isolation=%s: give deterministic, frozen or proxied", want)
-	}
-	var why []string
-	for _, finding := range sandbox.Probe() {
-		switch {
-		case want != "" && string(finding.Level) != want:
-		case finding.OK:
-			if len(why) > 0 {
-				a.say("isolation %s, because %s", finding.Level, strings.Join(why, "; "))
-			}
-			return finding.Level, nil
-		default:
-			why = append(why, fmt.Sprintf("%s is not to be had: %s", finding.Level, finding.Why))
-		}
-	}
-	return "", withStatus(exitPolicy, fmt.Errorf("isolation: %s: coo doctor says more", strings.Join(why, "; ")))
-}
-
 // attachments describe a program's surroundings beside its identity. A
 // program that is not there is an error, before anything runs.
 func attachments(workspace string, argv []string) ([]any, error) {
@@ -445,7 +416,7 @@ func (a *app) replayPrograms(rec *recording) (*run.Programs, error) {
 		Level: level, Allow: services,
 		Ground: run.Scratch{
 			Store: st, Base: base, Dir: place.Workspace, Bind: level != sandbox.Proxied,
-			Outside: place.Outside, Bytecode: level == sandbox.Deterministic,
+			Outside: place.Outside, Exact: level == sandbox.Deterministic,
 		},
 		Secrets: secrets, Values: values,
 		Stdout: a.stdout, Stderr: a.stderr, Note: func(text string) { a.say("%s", visible(text)) },
@@ -489,7 +460,7 @@ func (a *app) presentGround(rec *recording, dir *workspace.Dir, c *replay.Config
 	}
 	c.Programs.Ground = run.Scratch{
 		Store: st, Base: today.Tree, Dir: dir.Path(), Bind: c.Programs.Level != sandbox.Proxied, Options: options,
-		Bytecode: c.Programs.Level == sandbox.Deterministic,
+		Exact: c.Programs.Level == sandbox.Deterministic,
 	}
 	return nil
 }

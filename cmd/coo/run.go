@@ -97,7 +97,7 @@ on the way out. "coo doctor" tells how well a program can be closed in here.
 	fl.BoolVar(&f.anyway, "allow-unsnapshotted", false, "run although the workspace holds what a rollback could not put back")
 	fl.StringVar(&f.json, "json", "", "print the run as one JSON object, or write it to `FILE`")
 	fl.Lookup("json").NoOptDefVal = "-"
-	fl.StringVar(&f.isolation, "isolation", "", "programs: require the isolation `LEVEL`: deterministic, frozen or proxied (default: frozen where it is to be had)")
+	fl.StringVar(&f.isolation, "isolation", "", "programs: require the isolation `LEVEL`: deterministic, frozen or proxied (default: the first of them that is to be had)")
 	fl.StringArrayVar(&f.allow, "allow", nil, "programs: reach the service `HOST:PORT` on this machine or network, through coo; repeatable")
 	fl.StringArrayVar(&f.env, "env", nil, "programs: record the variable `NAME` too; repeatable")
 	fl.StringVar(&f.trace, "trace", "", "a program at level deterministic: write its system calls to `FILE`, to be compared with a replay's")

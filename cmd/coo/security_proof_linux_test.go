@@ -442,10 +442,8 @@ func TestTheKeyStaysInside(t *testing.T) {
 		}
 		forms := keyForms(key)
 		look := func(where string, b []byte) {
-			for form, text := range forms {
-				if bytes.Contains(b, text) {
-					t.Errorf("%s: %s holds the key as %s", level, where, form)
-				}
+			if form := holdsKey(b, key, forms); form != "" {
+				t.Errorf("%s: %s holds the key as %s", level, where, form)
 			}
 		}
 		files := 0
@@ -553,13 +551,33 @@ func keyForms(key []byte) map[string][]byte {
 	forms := map[string][]byte{
 		"raw": key, "swapped": swapped,
 		"hex": []byte(hex.EncodeToString(key)), "HEX": []byte(strings.ToUpper(hex.EncodeToString(key))),
-		"PEM": []byte("PRIVATE KEY-----"),
 	}
 	for before := range 3 {
 		text := base64.StdEncoding.EncodeToString(append(make([]byte, before), key...))
 		forms[fmt.Sprintf("base64 at %d", before)] = []byte(text[[]int{0, 2, 3}[before] : (before+len(key))*8/6])
 	}
 	return forms
+}
+
+// holdsKey returns the form in which b holds a key, "" for none: one of forms,
+// or PEM, which breaks base64 into lines.
+func holdsKey(b, key []byte, forms map[string][]byte) string {
+	for form, text := range forms {
+		if bytes.Contains(b, text) {
+			return form
+		}
+	}
+	for {
+		at := bytes.Index(b, []byte("-----BEGIN "))
+		if at < 0 {
+			return ""
+		}
+		b = b[at:]
+		if block, _ := pem.Decode(b); block != nil && bytes.Contains(block.Bytes, key) {
+			return "PEM"
+		}
+		b = b[1:]
+	}
 }
 
 // memory calls look with each writable part of a process's memory.
@@ -777,5 +795,13 @@ func TestKeyFormsAreFound(t *testing.T) {
 		if !bytes.Contains(text, forms[name]) {
 			t.Errorf("%s: %q is not in %q", name, forms[name], text)
 		}
+	}
+	other := pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: bytes.Repeat([]byte{7}, 121)})
+	own := pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: append(make([]byte, 30), key...)})
+	if form := holdsKey(slices.Concat([]byte("x "), other, []byte("y "), own, []byte(" z")), key, forms); form != "PEM" {
+		t.Errorf("a key in PEM is found as %q", form)
+	}
+	if form := holdsKey(slices.Concat([]byte("x "), other, []byte("PRIVATE KEY-----")), key, forms); form != "" {
+		t.Errorf("another key is found as %q", form)
 	}
 }

@@ -25,6 +25,9 @@ func Cause(d *replay.Divergence, records []flight.Record, docs Docs) string {
 	case d.Recorded == nil:
 		return "the recorded run ends here; " + t.who(d.Replayed) + " goes on: it " + t.now(d.Replayed)
 	}
+	if s := t.moment(d); s != "" {
+		return s
+	}
 	if s := t.order(d); s != "" {
 		return s
 	}

@@ -49,7 +49,10 @@ func Divergence(w io.Writer, d *replay.Divergence, records []flight.Record, docs
 func writeClass(w io.Writer, t *teller, d *replay.Divergence) {
 	old, wasCall := programCall(d.Recorded)
 	new, isCall := programCall(d.Replayed)
+	_, moved := otherMoment(d.Recorded, d.Replayed)
 	switch {
+	case moved:
+		fmt.Fprintf(w, "class: %s\n", OtherMoment)
 	case otherDelivery(d.Recorded, d.Replayed):
 		fmt.Fprintf(w, "class: %s\n", OtherOrder)
 	case !wasCall && !isCall:

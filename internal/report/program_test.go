@@ -502,6 +502,8 @@ func TestCauseOfExactRuns(t *testing.T) {
 		return &flight.Data{At: at, Call: call, Lens: slices.Repeat([]int64{3}, len(at))}
 	}
 	head := func(call, at int64) flight.Record { return &flight.Head{At: &at, Call: call, Head: p.headOf(200)} }
+	asked := p.get("http://model.test/")
+	call := func(at int64) flight.Record { c := *asked; c.P, c.At = 1, &at; return &c }
 	order := "class: order"
 	for _, tt := range []struct {
 		was, is flight.Record
@@ -525,6 +527,11 @@ func TestCauseOfExactRuns(t *testing.T) {
 			"the program prints the same on stderr in other pieces: 2 writes; it was 1 write when it was recorded", "",
 		},
 		{&flight.Out{Call: 1, FD: 1, Lens: []int64{3}}, data(2, 1), "", ""},
+		{
+			call(7_000_000), call(6_964_000),
+			"the program makes the call GET http://model.test/ as recorded, but 36µs earlier by its own clock: what it did before differs, and is in no record (--trace FILE, at a run and at its replay, shows it)",
+			"class: moment",
+		},
 	} {
 		d := &replay.Divergence{Recorded: tt.was, Replayed: tt.is}
 		if got := Cause(d, nil, p.docs()); tt.want != "" && got != tt.want {

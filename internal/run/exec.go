@@ -111,7 +111,7 @@ func (w *world) exec(b string, c Command, t told) (*exited, error) {
 	res, err := program.Perform(w.ctx, program.Config{
 		Call: call, Branch: b,
 		Command: sandbox.Command{
-			Level: p.Level, Argv: c.Argv, Dir: site.Dir, Over: site.Over, Keep: site.Keep,
+			Level: p.Level, Argv: c.Argv, Dir: site.Dir, Over: site.Over, Keep: site.Keep, Fresh: site.Fresh,
 			Env: p.Environ(c.Env), Stdin: stdin(c.Stdin), Allow: p.Allow, Trace: p.Trace,
 		},
 		Recorder: w.rec, Answers: p.Answers, Positions: p.Positions, Patience: p.Patience,

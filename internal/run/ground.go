@@ -25,6 +25,7 @@ type Site struct {
 	Dir    string        // as the program sees it
 	Over   string        // what is shown there instead; "" is Dir itself
 	Keep   []string      // what of Dir is shown in Over too, read-only
+	Fresh  []string      // directories in Dir that are empty at the start, and as they were after
 	Before digest.Digest // the tree that is there
 	objs   snapshot.Getter
 	after  func() (*snapshot.Snapshot, error)
@@ -48,15 +49,30 @@ type InPlace struct {
 	Store   *store.Store
 	Dir     string
 	Base    digest.Digest // its tree
+	Exact   bool          // level deterministic: caches are empty, which no replay could fill
 	Options snapshot.Options
 }
 
 // Enter implements [Ground]; there is nothing to show but the directory.
 func (g InPlace) Enter(*workspace.Overlay) (*Site, error) {
-	return &Site{
+	s := &Site{
 		Dir: g.Dir, Before: g.Base, objs: g.Store,
 		after: func() (*snapshot.Snapshot, error) { return snapshot.Take(g.Dir, g.Store, g.Options) },
-	}, nil
+	}
+	if !g.Exact {
+		return s, nil
+	}
+	all, err := snapshot.Outside(g.Dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range all {
+		fi, err := os.Lstat(filepath.Join(g.Dir, filepath.FromSlash(path)))
+		if err == nil && fi.IsDir() && isCache(filepath.Base(path)) {
+			s.Fresh = append(s.Fresh, path)
+		}
+	}
+	return s, nil
 }
 
 // Scratch lets a program work in a copy of a recorded workspace, which is
@@ -72,9 +88,10 @@ type Scratch struct {
 	// Outside are the paths outside of snapshots that were there when the
 	// workspace was recorded: no others are shown; nil: all are.
 	Outside *[]string
-	// Bytecode shows __pycache__ directories, too: the program writes none.
-	Bytecode bool
-	Options  snapshot.Options
+	// Exact is for level deterministic: __pycache__ directories are shown, too,
+	// for the program writes none, and caches are there, and empty.
+	Exact   bool
+	Options snapshot.Options
 }
 
 // Enter implements [Ground].
@@ -146,19 +163,29 @@ func (g Scratch) show(s *Site, copied string) error {
 	if err != nil {
 		return err
 	}
+	if g.Exact {
+		caches := all
+		if g.Outside != nil {
+			caches = *g.Outside
+		}
+		if err := emptyCaches(copied, caches); err != nil {
+			return err
+		}
+	}
 	keep := slices.DeleteFunc(all, func(path string) bool {
 		base := filepath.Base(path)
 		switch {
 		case g.Outside != nil && !slices.Contains(*g.Outside, path):
 			return true
-		case base == bytecode && g.Bytecode:
+		case base == bytecode && g.Exact:
 			return false
 		}
 		return made(base) || !shown(filepath.Join(g.Dir, filepath.FromSlash(path)))
 	})
 	if g.Bind {
-		s.Dir, s.Over, s.Keep = g.Dir, copied, keep
-		return nil
+		s.Dir, s.Over = g.Dir, copied
+		s.Keep, err = g.link(keep, copied)
+		return err
 	}
 	s.Dir = copied
 	for _, path := range keep {
@@ -170,25 +197,62 @@ func (g Scratch) show(s *Site, copied string) error {
 	return nil
 }
 
-// shown reports whether a name stands for a file or a directory: a socket is
-// not another's to answer, and a link may lead nowhere.
+// link makes those of the paths that are links in the copy, as they are: what
+// is shown in the place of one would be a directory. It returns the others.
+func (g Scratch) link(paths []string, copied string) ([]string, error) {
+	var rest []string
+	for _, path := range paths {
+		name := filepath.FromSlash(path)
+		target, err := os.Readlink(filepath.Join(g.Dir, name))
+		if err != nil {
+			rest = append(rest, path)
+			continue
+		}
+		at := filepath.Join(copied, name)
+		if err = os.MkdirAll(filepath.Dir(at), 0o755); err == nil {
+			err = os.Symlink(target, at)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("scratch: %w", err)
+		}
+	}
+	return rest, nil
+}
+
+// shown reports whether a name stands for a file, a directory or a link: a
+// socket is not another's to answer.
 func shown(path string) bool {
-	fi, err := os.Stat(path)
-	return err == nil && (fi.IsDir() || fi.Mode().IsRegular())
+	fi, err := os.Lstat(path)
+	return err == nil && (fi.IsDir() || fi.Mode().IsRegular() || fi.Mode()&os.ModeSymlink != 0)
 }
 
 // bytecode is where Python keeps what it has compiled.
 const bytecode = "__pycache__"
 
-// made reports whether a name outside of snapshots is one that a program
-// makes anew when it is not there, and wants to write to: caches. The store
-// is nobody's but coo's, and what .env files hold is not given to a replay.
-func made(name string) bool {
-	switch name {
-	case ".coo", bytecode, ".mypy_cache", ".pytest_cache", ".ruff_cache", ".tox":
-		return true
+// isCache reports whether a name is that of a directory in which a tool keeps
+// what it would find out anew.
+func isCache(name string) bool {
+	return name == ".mypy_cache" || name == ".pytest_cache" || name == ".ruff_cache"
+}
+
+// emptyCaches makes those of paths that are caches.
+func emptyCaches(dir string, paths []string) error {
+	for _, path := range paths {
+		if !isCache(filepath.Base(path)) || !filepath.IsLocal(filepath.FromSlash(path)) {
+			continue
+		}
+		if err := os.MkdirAll(filepath.Join(dir, filepath.FromSlash(path)), 0o755); err != nil {
+			return fmt.Errorf("scratch: %w", err)
+		}
 	}
-	return strings.HasPrefix(name, ".env")
+	return nil
+}
+
+// made reports whether a name outside of snapshots is one that a program
+// makes anew when it is not there, and wants to write to. The store is
+// nobody's but coo's, and what .env files hold is not given to a replay.
+func made(name string) bool {
+	return name == ".coo" || name == bytecode || name == ".tox" || isCache(name) || strings.HasPrefix(name, ".env")
 }
 
 // removeAll removes a directory, also what a program made unwritable in it.

@@ -174,12 +174,13 @@ func (c Config) programs(base digest.Digest, points *checkpoints) *Programs {
 		return nil
 	}
 	p := *c.Programs
+	exact := p.Level == sandbox.Deterministic
 	if c.Program == nil {
-		p.Ground = InPlace{Store: c.Store, Dir: c.Dir.Path(), Base: base, Options: c.Snapshot}
+		p.Ground = InPlace{Store: c.Store, Dir: c.Dir.Path(), Base: base, Exact: exact, Options: c.Snapshot}
 		p.Kept = func(_ int64, _, after digest.Digest) error { return points.attach(AtFinal, 0, after) }
 		return &p
 	}
-	p.Ground = Scratch{Store: c.Store, Base: base, Dir: c.Dir.Path(), Bind: p.Level != sandbox.Proxied, Options: c.Snapshot}
+	p.Ground = Scratch{Store: c.Store, Base: base, Dir: c.Dir.Path(), Bind: p.Level != sandbox.Proxied, Exact: exact, Options: c.Snapshot}
 	p.Kept = func(call int64, before, after digest.Digest) error {
 		if err := points.attach(AtExec, call, before); err != nil {
 			return err

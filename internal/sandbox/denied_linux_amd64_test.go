@@ -87,7 +87,7 @@ func TestInside(t *testing.T) {
 		return
 	}
 	os.Unsetenv(withoutVariable)
-	f := ProbeDeterministic()
+	f := probeDeterministic()
 	if !f.OK {
 		t.Logf("found: %s; %s", f.Why, f.Remedy)
 		return

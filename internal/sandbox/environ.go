@@ -137,7 +137,29 @@ func Recorded(name string, also []string) bool {
 	if own(name) {
 		return false
 	}
-	return slices.Contains(also, name) || slices.ContainsFunc(recordedNames, func(pattern string) bool {
+	return slices.Contains(also, name) || matches(recordedNames, name)
+}
+
+// sessionNames are variables that are about who sits where, and hardly ever
+// about what a program is to do.
+var sessionNames = []string{
+	"_", "SHELL", "SHLVL", "PWD", "OLDPWD", "USER", "USERNAME", "LOGNAME", "MAIL", "HOSTNAME", "HOSTTYPE", "OSTYPE", "MACHTYPE",
+	"EDITOR", "VISUAL", "PAGER", "LESS*", "LS_COLORS", "HIST*", "PS1", "PS2", "PROMPT*", "DEBIAN_FRONTEND",
+	"XDG_*", "DBUS_*", "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "WINDOWID", "DESKTOP_SESSION", "SSH_*", "GPG_*", "TMUX*", "STY",
+	"TERM_*", "VSCODE_*", "SYSTEMD_*", "INVOCATION_ID", "JOURNAL_STREAM", "TMPDIR", "TMP", "TEMP", "MAKE*", "MFLAGS",
+	"GITHUB_*", "RUNNER_*", "ACTIONS_*",
+}
+
+// OfSession reports whether a program is hardly ever told what to do by a
+// variable.
+func OfSession(name string) bool {
+	return own(name) || matches(sessionNames, name)
+}
+
+// matches reports whether one of the patterns fits: a "*" at one end of it
+// stands for anything.
+func matches(patterns []string, name string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
 		before, after, wild := strings.Cut(pattern, "*")
 		if !wild {
 			return name == pattern

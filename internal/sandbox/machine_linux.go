@@ -28,6 +28,15 @@ func (o *orders) showMachine() error {
 			return fmt.Errorf("empty %s: %w", dir, err)
 		}
 	}
+	for _, name := range o.Fresh {
+		if !filepath.IsLocal(name) {
+			return fmt.Errorf("empty %q: not inside the workspace", name)
+		}
+		at := filepath.Join(o.Workspace, name)
+		if err := unix.Mount("coo", at, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755"); err != nil {
+			return fmt.Errorf("empty %q: %w", at, err)
+		}
+	}
 	if _, err := os.Stat("/sys"); err != nil {
 		return nil
 	}

@@ -16,6 +16,7 @@ type orders struct {
 	Workspace string
 	Over      string
 	Keep      []string
+	Fresh     []string
 	CA        []byte
 
 	Network   bool // of its own: level frozen

@@ -14,22 +14,14 @@ import (
 // Init does nothing here: coo starts itself inside a box on Linux only.
 func Init() {}
 
-// Probe says which levels this machine has.
-func Probe() []Finding {
-	return []Finding{noFrozen(), {Level: Proxied, OK: true}}
-}
-
-// Best returns the surest level of this machine.
-func Best() Level { return Proxied }
-
-func noFrozen() Finding {
+func probeFrozen() Finding {
 	return Finding{
 		Level: Frozen, Why: "it needs Linux's namespaces, and this is " + runtime.GOOS,
 		Remedy: "run coo in a Linux virtual machine or container",
 	}
 }
 
-func (p *Process) startFrozen(Command) error { return &LevelError{noFrozen()} }
+func (p *Process) startFrozen(Command) error { return &LevelError{probeFrozen()} }
 
 // Target is for level frozen, which is Linux's.
 func (p *Process) Target(net.Conn) (Target, error) { return Target{}, errors.New("not redirected") }

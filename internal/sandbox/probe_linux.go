@@ -8,11 +8,6 @@ import (
 	"syscall"
 )
 
-// Probe tries each level on this machine, the surest first.
-func Probe() []Finding {
-	return []Finding{probeFrozen(), {Level: Proxied, OK: true}}
-}
-
 // probeFrozen makes a box and ends it.
 func probeFrozen() Finding {
 	c := Command{Level: Frozen, Argv: []string{"-"}, Dir: "/"}
@@ -61,14 +56,6 @@ func diagnose(err error) Finding {
 		f.Remedy = "start coo outside of what installed it"
 	}
 	return f
-}
-
-// Best returns the surest level of this machine.
-func Best() Level {
-	if probeFrozen().OK {
-		return Frozen
-	}
-	return Proxied
 }
 
 func sysctl(path string) string {

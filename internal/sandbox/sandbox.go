@@ -92,6 +92,9 @@ type Command struct {
 	Workspace string
 	Over      string
 	Keep      []string
+	// Fresh are directories of the workspace, relative to it, that are shown
+	// empty, and are as they were after that. Only at level deterministic.
+	Fresh []string
 
 	CA         []byte     // PEM of the run's CA; nil: no bundle is made
 	Allow      []Endpoint // services of this machine that may be reached

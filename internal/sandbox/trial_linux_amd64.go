@@ -10,9 +10,9 @@ import (
 	"github.com/coo-runtime/coo/internal/box"
 )
 
-// ProbeDeterministic says whether this machine has level deterministic: it
+// probeDeterministic says whether this machine has level deterministic: it
 // runs a program at that level that does nothing.
-func ProbeDeterministic() Finding {
+func probeDeterministic() Finding {
 	f := Finding{Level: Deterministic}
 	var broken []string
 	err := trial(func(why string) { broken = append(broken, why) })
