@@ -7,7 +7,7 @@
 // durability, redaction and verification (proofs.go, fsync.go). What coo
 // itself is must pass all of them.
 //
-//	go run -C tools ./shams [-run REGEXP] [-v]
+//	go run -C tools ./shams [-run REGEXP] [-every N] [-v]
 //
 // The shams are listed in shams.txt. They are made with go build -overlay, so
 // that the product's source knows nothing of them. The program prints a line
@@ -36,15 +36,16 @@ const builders = 2
 
 func main() {
 	only := flag.String("run", "", "only the shams whose names match `REGEXP`")
+	every := flag.Int("every", 1, "of those that a proof catches, only the first and then each `N`th")
 	verbose := flag.Bool("v", false, "print what the proofs say")
 	flag.Parse()
-	if err := run(*only, *verbose); err != nil {
+	if err := run(*only, max(1, *every), *verbose); err != nil {
 		fmt.Fprintf(os.Stderr, "shams: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-func run(only string, verbose bool) error {
+func run(only string, every int, verbose bool) error {
 	match, err := regexp.Compile(only)
 	if err != nil {
 		return err
@@ -87,10 +88,15 @@ func run(only string, verbose bool) error {
 			}
 		})
 	}
+	seen := map[string]int{} // shams of a proof
 	for _, s := range all {
-		if match.MatchString(s.name) {
+		if !match.MatchString(s.name) {
+			continue
+		}
+		if seen[s.proof]%every == 0 {
 			work <- s
 		}
+		seen[s.proof]++
 	}
 	close(work)
 	wg.Wait()

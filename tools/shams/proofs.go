@@ -191,7 +191,7 @@ var tests = map[string]goTest{
 // goTest runs a test, with an overlay if there is one: in the test and in the
 // binary that some of them build.
 func (b *bench) goTest(t goTest, overlay string) (string, error) {
-	cmd := b.command("go", "test", "-p", "1", "-count=1", "-vet=off", "-run", t.run, "./cmd/coo")
+	cmd := b.command("go", "test", "-p", "1", "-count=1", "-vet=off", "-failfast", "-run", t.run, "./cmd/coo")
 	if overlay != "" {
 		cmd.Env = append(cmd.Env, "GOFLAGS="+strings.TrimSpace(os.Getenv("GOFLAGS")+" -overlay="+overlay))
 	}
