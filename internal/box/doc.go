@@ -56,7 +56,7 @@
 //	job.go      stopping and continuing               ipc.go     queues and semaphores
 //	net.go      connections to the outside            inname.go  what only a program can ask
 //	watch.go    a thread that makes no calls          spin.go    whether it only waits
-//	processor.go where they all run
+//	processor.go where they all run                   stranger.go programs outside
 //	stuck.go    what everything waits for             honest.go  what is told, once
 //	rest.go     every other call                      prctl.go, devices.go, socket.go: some of them
 //	manifest.go which files were used                 protocol.go, confine.go, names.go, proc.go

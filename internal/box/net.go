@@ -59,7 +59,7 @@ func connects(x *tracer, t *thread) outcome {
 	}
 	to, six, ok := t.sockaddr(t.arg(1), t.arg(2))
 	if !ok {
-		return goOn
+		return x.connectsUnix(t, f.n)
 	}
 	own, err := x.take(t, f.n)
 	if err != nil {

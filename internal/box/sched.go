@@ -114,6 +114,14 @@ func (x *tracer) next() (*thread, error) {
 		x.endAll()
 		return nil, nil
 	}
+	if x.strangers {
+		if x.await() {
+			return nil, nil
+		}
+		if later := x.now + int64(strangerWait); deadline < 0 || deadline > later {
+			deadline = later
+		}
+	}
 	if deadline < 0 && slices.ContainsFunc(x.queue, func(t *thread) bool { return !t.proven }) {
 		x.progress++ // it may be computing, and keeps nobody waiting
 		return nil, nil

@@ -40,6 +40,7 @@ type tracer struct {
 
 	conns     map[uint64]*conn // to the outside, by inode
 	connected int64            // so far
+	strangers bool             // something of programs outside may come
 	inet      bool             // something was sent inside since all was last quiet
 	files     files
 	page      *clockPage        // nil: none
