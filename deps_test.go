@@ -19,7 +19,7 @@ const module = "github.com/coo-runtime/coo/"
 // packages of the rows above its own.
 var layers = [][]string{
 	{"internal/digest", "internal/canon", "internal/durable", "internal/coding", "internal/archive", "internal/credential"},
-	{"internal/chain", "internal/store", "internal/wire", "internal/box"},
+	{"internal/chain", "internal/store", "internal/wire", "internal/box", "internal/environment"},
 	{"internal/flight", "internal/workspace", "internal/mission", "internal/config"},
 	{"internal/snapshot"},
 	{"internal/freeze", "internal/sandbox"},
@@ -44,7 +44,7 @@ var inLayer = map[string][]string{
 var alone = []string{"internal/modelserver"}
 
 // pure decide bytes: what they may not import would let the outside in.
-var pure = []string{"internal/digest", "internal/canon", "internal/chain", "internal/mission", "internal/wire", "internal/archive", "internal/credential", "internal/pack"}
+var pure = []string{"internal/digest", "internal/canon", "internal/chain", "internal/mission", "internal/wire", "internal/archive", "internal/credential", "internal/environment", "internal/pack"}
 
 var forbiddenInPure = []string{
 	"os", "os/exec", "net", "net/http", "time", "math/rand", "math/rand/v2",
