@@ -31,6 +31,14 @@ func (s stat) same(t stat) bool {
 	return s == t
 }
 
+// append appends s as a cache has it.
+func (s stat) append(b []byte) []byte {
+	for _, n := range [...]uint64{uint64(s.size), uint64(s.mtime), uint64(s.ctime), s.ino, s.dev, uint64(s.mode)} {
+		b = binary.AppendUvarint(b, n)
+	}
+	return b
+}
+
 // A record is a file as it was when it was read.
 type record struct {
 	name string
@@ -186,10 +194,7 @@ func encodeCache(path, scan string, k known) []byte {
 		for i := range list {
 			r := &list[i]
 			text(r.name)
-			for _, n := range [...]uint64{uint64(r.stat.size), uint64(r.stat.mtime), uint64(r.stat.ctime), r.stat.ino, r.stat.dev, uint64(r.stat.mode)} {
-				b = binary.AppendUvarint(b, n)
-			}
-			b = append(b, r.sum[:]...)
+			b = append(r.stat.append(b), r.sum[:]...)
 		}
 	}
 	sum := sha256.Sum256(b)
