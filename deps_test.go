@@ -22,7 +22,7 @@ var layers = [][]string{
 	{"internal/chain", "internal/store", "internal/wire", "internal/box", "internal/environment"},
 	{"internal/flight", "internal/workspace", "internal/mission", "internal/config"},
 	{"internal/snapshot"},
-	{"internal/freeze", "internal/sandbox"},
+	{"internal/freeze", "internal/sandbox", "internal/hostfile"},
 	{"internal/proxy"},
 	{"internal/program"},
 	{"internal/run", "internal/rollback"},
