@@ -20,7 +20,7 @@ type manifest struct {
 }
 
 // transient are places whose files are nobody's installation.
-var transient = []string{"/proc/", "/sys/", "/dev/", "/tmp/"}
+var transient = []string{"/proc/", "/sys/", "/dev/"}
 
 // opened notes a file that the program opens.
 func (m *manifest) opened(t *thread, at int, name string, flags uint64) {
@@ -43,7 +43,9 @@ func (m *manifest) opened(t *thread, at int, name string, flags uint64) {
 }
 
 func (m *manifest) add(to *map[string]bool, name string) {
-	name = path.Clean(name)
+	if !strings.Contains(name, "/../") { // else a link may decide where it leads
+		name = path.Clean(name)
+	}
 	if (*to)[name] || slices.ContainsFunc(transient, func(p string) bool { return strings.HasPrefix(name, p) }) {
 		return
 	}
@@ -69,17 +71,29 @@ const mostFiles = 1000
 // tellManifest tells which files were used; those that are there, and are
 // regular files.
 func (x *tracer) tellManifest() {
+	own := ownDirectory("/tmp")
 	for kind, set := range map[EventKind]map[string]bool{Used: x.manifest.read, Changed: x.manifest.changed} {
-		var names []string
+		var files []File
 		for name := range set {
 			var st unix.Stat_t
-			if unix.Stat(name, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {
-				names = append(names, name)
+			if unix.Stat(name, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || strings.HasPrefix(name, "/tmp/") && st.Dev == own {
+				continue
 			}
+			files = append(files, File{name, st.Dev, st.Ino})
 		}
-		slices.Sort(names)
-		for part := range slices.Chunk(names, mostFiles) {
+		slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
+		for part := range slices.Chunk(files, mostFiles) {
 			x.tell(Event{Kind: kind, Files: part})
 		}
 	}
+}
+
+// ownDirectory returns the file system of a directory for temporary files. What
+// the program is shown there of the machine's is of another.
+func ownDirectory(dir string) uint64 {
+	var st unix.Stat_t
+	if unix.Stat(dir, &st) != nil {
+		return 0
+	}
+	return st.Dev
 }

@@ -45,7 +45,7 @@ const (
 	Broken EventKind = "broken"
 	// Used, Changed: Files are regular files that it has read, executed or
 	// mapped, and opened to write; told at the end, sorted. What lies in /proc,
-	// /sys, /dev and /tmp is left out.
+	// /sys and /dev is left out, and what is in its own /tmp.
 	Used    EventKind = "used"
 	Changed EventKind = "changed"
 	// Ended: the program and all it started have ended. It is the last event.
@@ -65,9 +65,16 @@ type Event struct {
 	Data     []byte
 	Deadline int64
 	Text     string
-	Files    []string // absolute paths
-	Status   int      // Ended: the exit status; 128 + number for a signal
-	Signal   string   // Ended: such as SIGKILL
+	Files    []File // by their paths
+	Status   int    // Ended: the exit status; 128 + number for a signal
+	Signal   string // Ended: such as SIGKILL
+}
+
+// A File is a file that the program has used: its absolute path, as it was
+// named, and which file that is inside.
+type File struct {
+	Path     string
+	Dev, Ino uint64
 }
 
 // An OrderKind says what an [Order] wants.

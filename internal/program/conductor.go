@@ -183,33 +183,6 @@ func (c *conductor) noted(ev box.Event) {
 	c.p.Note(ev.Text)
 }
 
-// A filesNote tells, in the observations, of files that an execution used, or
-// opened to write.
-type filesNote struct {
-	T     string   `json:"t"` // "used", "changed"
-	Files []string `json:"files"`
-}
-
-// touched keeps which files the program used. What it may have written outside
-// of its workspace the user should know: no replay and no rollback is about it.
-func (c *conductor) touched(ev box.Event) {
-	if err := c.pieces.Observe(filesNote{string(ev.Kind), ev.Files}); err != nil {
-		c.p.fail(err)
-	}
-	if ev.Kind != box.Changed {
-		return
-	}
-	inside := strings.TrimSuffix(c.p.Command.Dir, "/") + "/"
-	out := slices.DeleteFunc(slices.Clone(ev.Files), func(name string) bool { return strings.HasPrefix(name, inside) })
-	switch len(out) {
-	case 0:
-	case 1:
-		c.p.Note(fmt.Sprintf("a file outside of the workspace was opened to write: %s", out[0]))
-	default:
-		c.p.Note(fmt.Sprintf("%d files outside of the workspace were opened to write, such as %s", len(out), out[0]))
-	}
-}
-
 // A brokenNote says, in the observations, that an execution may not be the
 // same each time.
 type brokenNote struct {

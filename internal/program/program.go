@@ -44,6 +44,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/coo-runtime/coo/internal/box"
 	"github.com/coo-runtime/coo/internal/digest"
 	"github.com/coo-runtime/coo/internal/flight"
 	"github.com/coo-runtime/coo/internal/freeze"
@@ -107,6 +108,9 @@ type Result struct {
 	Signal         string // SIGKILL, …: what ended it, when that was a signal
 	TimedOut       bool   // it was ended because its time was over
 	Stdout, Stderr digest.Digest
+	// Used are the files that it has read, executed or mapped, at level
+	// deterministic: those of the workspace, too.
+	Used []box.File
 	Counts
 }
 
@@ -153,7 +157,7 @@ func Perform(ctx context.Context, c Config) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Result{Status: exit.Status, Signal: exit.Signal, TimedOut: p.timedOut.Load(), Counts: p.counts}
+	r := &Result{Status: exit.Status, Signal: exit.Signal, TimedOut: p.timedOut.Load(), Used: p.used, Counts: p.counts}
 	if r.Stdout, err = out.finish(); err != nil {
 		return nil, err
 	}
@@ -198,8 +202,9 @@ type performance struct {
 
 	mu     sync.Mutex // guards the recorder and the rest
 	counts Counts
-	asked  int64 // exchanges so far
-	failed error // why the program was ended
+	used   []box.File // of the conductor alone
+	asked  int64      // exchanges so far
+	failed error      // why the program was ended
 }
 
 // A network is what a program has outside at every level but deterministic: its
