@@ -63,11 +63,22 @@ type Exe struct {
 	SHA256 digest.Digest `json:"sha256"`
 }
 
+// An Environment is an attachment: the manifest of what the programs of a run
+// at level deterministic have used outside of the workspace (package
+// environment), a content of its own.
+//
+//	{"manifest":"0c5a6f17…","t":"environment"}
+type Environment struct {
+	Manifest digest.Digest `json:"manifest"`
+	T        string        `json:"t"` // "environment"
+}
+
 // Attachments are what an execution has attached, by kind, each in order.
 type Attachments struct {
-	Trees  []Tree
-	Places []Place
-	Exes   []Exe
+	Trees        []Tree
+	Places       []Place
+	Exes         []Exe
+	Environments []Environment // at most one
 }
 
 // ParseAttachments reads attachments strictly: one of an unknown kind, or not
@@ -96,6 +107,11 @@ func (a *Attachments) add(v []byte) error {
 		return addTo(&a.Places, v)
 	case "exe":
 		return addTo(&a.Exes, v)
+	case "environment":
+		if len(a.Environments) > 0 {
+			return errors.New("a second environment manifest")
+		}
+		return addTo(&a.Environments, v)
 	}
 	return fmt.Errorf("unknown kind %.40q", kind.T)
 }

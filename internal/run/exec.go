@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/coo-runtime/coo/internal/box"
 	"github.com/coo-runtime/coo/internal/digest"
 	"github.com/coo-runtime/coo/internal/flight"
 	"github.com/coo-runtime/coo/internal/freeze"
@@ -66,6 +67,8 @@ type Programs struct {
 	// Kept, when not nil, is called with the trees before and after each
 	// program.
 	Kept func(call int64, before, after digest.Digest) error
+	// Used, when not nil, is called with the files that each program used.
+	Used func([]box.File)
 }
 
 // An exited program is what came of a command.
@@ -123,6 +126,9 @@ func (w *world) exec(b string, c Command, t told) (*exited, error) {
 		return nil, fatal(err)
 	}
 	x.timedOut = res.TimedOut
+	if p.Used != nil {
+		p.Used(res.Used)
+	}
 	w.calls += res.Calls
 	w.sent += res.Sent
 	w.refused += res.Refused

@@ -116,11 +116,13 @@ func perform(ctx context.Context, c Config, rec *flight.Recorder, base digest.Di
 			return nil, err
 		}
 	}
+	programs := c.programs(base, points)
+	around := newSurroundings(c, programs)
 	p, err := Perform(ctx, Setting{
 		Program:  c.Program,
 		Command:  c.Command,
 		Name:     c.Name,
-		Programs: c.programs(base, points),
+		Programs: programs,
 		Args:     c.Args,
 		Seed:     c.Seed,
 		Pinned:   c.Pinned,
@@ -144,6 +146,9 @@ func perform(ctx context.Context, c Config, rec *flight.Recorder, base digest.Di
 		if err := points.at(AtFinal, 0, p.Files); err != nil {
 			return nil, err
 		}
+	}
+	if err := around.attach(rec); err != nil {
+		return nil, err
 	}
 	var intent *pending
 	if p.Files != nil {
