@@ -15,6 +15,7 @@ import struct
 import sys
 import zlib
 
+from environment import manifest
 from tree import MAX_DEPTH, tree
 from verify import MAX_INLINE, Damage, Or, Run, canonical, decode, fits, integer, need, sha, sha256, text
 
@@ -164,8 +165,10 @@ class PackRun(Run):
 
     json_body = False
 
-    def attachment(self, value, member=""):
-        if isinstance(value, dict):
+    def attachment(self, value, member=None):
+        if member is None and isinstance(value, dict) and value.get("t") == "environment":
+            self.environment(value)
+        elif isinstance(value, dict):
             for k in sorted(value):
                 self.attachment(value[k], k)
         elif isinstance(value, list):
@@ -176,6 +179,18 @@ class PackRun(Run):
                 self.tree(value)
             elif value in self.contents:
                 self.use(value, "workspace")
+
+    surroundings = None
+
+    def environment(self, value):
+        need(set(value) == {"manifest", "t"} and sha256(value["manifest"]) and not self.surroundings, "attachments.jsonl: a bad environment manifest")
+        self.surroundings = value["manifest"]
+        need(self.surroundings in self.contents, f"attachments.jsonl: the environment manifest {self.surroundings} is missing")
+        self.use(self.surroundings, "environment")
+        try:
+            manifest(self.contents[self.surroundings])
+        except Damage as e:
+            raise Damage(f"environment.jsonl: {e}") from None
 
     def tree(self, name, depth=0):
         need(depth <= MAX_DEPTH, "attachments.jsonl: a tree that is too deep")
@@ -240,6 +255,8 @@ def places(run):
         if r["t"] == "input" and r["kind"] == "file" and r["sha256"]:
             put("inputs", r["name"], r["sha256"])
     once("freeze/manifest.json", seal["freeze"])
+    if run.surroundings:
+        once("environment.jsonl", run.surroundings)
     for n, what, name in run.docs:
         once(f"freeze/{n:04d}-{what}", name)
     for name in run.roles:

@@ -27,6 +27,8 @@ type layout struct {
 	calls  []callDoc
 	begun  flight.Beginnings
 
+	surroundings *digest.Digest // the environment manifest; nil: there is none
+
 	jsonBody bool // the body of the request that was read last is JSON
 }
 
@@ -208,6 +210,9 @@ func (l *layout) attachment(value []byte) error {
 	if err := json.Unmarshal(value, &v); err != nil {
 		return err
 	}
+	if o, ok := v.(map[string]any); ok && o["t"] == "environment" {
+		return l.environment(value)
+	}
 	return l.value("", v)
 }
 
@@ -270,6 +275,9 @@ func (l *layout) place(run *flight.Run) {
 		}
 	}
 	l.once(seal.Freeze, "freeze/manifest.json")
+	if l.surroundings != nil {
+		l.once(*l.surroundings, "environment.jsonl")
+	}
 	for _, c := range l.calls {
 		l.once(c.digest, c.name)
 	}

@@ -305,6 +305,8 @@ func (g *graph) text(member, s string, faults *[]string) error {
 	switch {
 	case member == "tree":
 		f, err = g.tree(d)
+	case member == "manifest": // of the environment
+		f, err = g.name(d)
 	case g.c.Store.Has(d):
 		f, err = g.name(d)
 	}
