@@ -14,7 +14,9 @@ func (a *app) diffCommand() *cobra.Command {
 		Short: "Show every difference between two runs",
 		Long: `Compares two runs record by record: arguments, sources, inputs, questions,
 answers, files, outcome. Prompts and answers are shown as text. Exit 0 when
-there is no difference, 3 when there is one.`,
+there is no difference, 3 when there is one. Of programs at level deterministic
+it also says which of the files outside of the workspace differed that they
+used; that alone is no difference of the runs.`,
 		Example: "  coo diff '#1' '#2'",
 		Args:    exactly(2, "two runs"),
 		RunE:    func(_ *cobra.Command, args []string) error { return a.diff(args[0], args[1]) },
@@ -30,10 +32,17 @@ func (a *app) diff(refA, refB string) error {
 	if err != nil {
 		return err
 	}
-	n := report.DiffRuns(a.stdout,
-		report.Side{Name: left.name(), Run: left.run, Docs: left.docs},
-		report.Side{Name: right.name(), Run: right.run, Docs: right.docs})
-	if n == 0 {
+	sideA, sideB, err := sides(left, right)
+	if err != nil {
+		return err
+	}
+	n := report.DiffRuns(a.stdout, sideA, sideB)
+	around := report.DiffEnvironments(a.stdout, sideA, sideB)
+	switch {
+	case n == 0 && around > 0:
+		fmt.Fprintln(a.stdout, "no difference but in the environment")
+		return nil
+	case n == 0:
 		fmt.Fprintln(a.stdout, "no difference")
 		return nil
 	}

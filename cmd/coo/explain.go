@@ -33,7 +33,7 @@ func (a *app) explain(ref string) error {
 	e := report.Explanation{
 		Lineage: report.NewLineage(rec.run.Records), Records: rec.run.Records, Docs: rec.docs, Pack: rec.pack != nil,
 	}
-	if e.Summary, err = report.Summarise(rec.run, rec.docs); err != nil {
+	if e.Summary, err = rec.summarise(); err != nil {
 		return err
 	}
 	if x := rec.handle.Execution; x != nil {

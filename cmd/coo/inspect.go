@@ -13,10 +13,11 @@ import (
 )
 
 type inspectFlags struct {
-	lineage string
-	call    int64
-	graph   bool
-	json    bool
+	lineage     string
+	call        int64
+	graph       bool
+	environment bool
+	json        bool
 }
 
 func (a *app) inspectCommand() *cobra.Command {
@@ -25,7 +26,9 @@ func (a *app) inspectCommand() *cobra.Command {
 		Use:   "inspect RUN",
 		Short: "Show what ran, its inputs, steps, calls and outputs",
 		Long: `Shows what a run's records say: what ran, inputs, steps, calls with their
-status, size and tokens, outputs, freeze manifest, Merkle root.`,
+status, size and tokens, outputs, freeze manifest, Merkle root. With --environment,
+the files outside of the workspace that programs at level deterministic used,
+with their digests and packages.`,
 		Example: `  coo inspect @last
   coo inspect @last --call 7
   coo inspect @last --lineage summary.md
@@ -33,13 +36,13 @@ status, size and tokens, outputs, freeze manifest, Merkle root.`,
 		Args: exactly(1, "one run"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			asked := 0
-			for _, name := range []string{"lineage", "call", "graph", "json"} {
+			for _, name := range []string{"lineage", "call", "graph", "environment", "json"} {
 				if cmd.Flags().Changed(name) {
 					asked++
 				}
 			}
 			if asked > 1 {
-				return usagef("coo inspect: give one of --lineage, --call, --graph, --json")
+				return usagef("coo inspect: give one of --lineage, --call, --graph, --environment, --json")
 			}
 			return a.inspect(args[0], f)
 		},
@@ -47,6 +50,7 @@ status, size and tokens, outputs, freeze manifest, Merkle root.`,
 	cmd.Flags().StringVar(&f.lineage, "lineage", "", "show the digests that the output `FILE` came from")
 	cmd.Flags().Int64Var(&f.call, "call", -1, "show call `N` (its record's number) as question and answer")
 	cmd.Flags().BoolVar(&f.graph, "graph", false, "print the lineage as a Mermaid flowchart")
+	cmd.Flags().BoolVar(&f.environment, "environment", false, "list the files outside of the workspace that programs used")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print one JSON object")
 	return cmd
 }
@@ -59,7 +63,7 @@ func (a *app) inspect(ref string, f inspectFlags) error {
 	if _, err := rec.open(); err != nil {
 		return err
 	}
-	s, err := report.Summarise(rec.run, rec.docs)
+	s, err := rec.summarise()
 	if err != nil {
 		return err
 	}
@@ -71,6 +75,8 @@ func (a *app) inspect(ref string, f inspectFlags) error {
 	case f.graph:
 		l := report.NewLineage(rec.run.Records)
 		fmt.Fprint(a.stdout, l.Mermaid(func(n int64) string { return report.Detail(rec.run.Records[n], rec.docs) }, s.Outputs))
+	case f.environment:
+		err = a.inspectEnvironment(rec)
 	case f.json:
 		var b []byte
 		if b, err = canon.Marshal(s); err == nil {

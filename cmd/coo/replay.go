@@ -75,9 +75,13 @@ func (a *app) replay(ref, against, trace string, trust bool) error {
 	if c.Programs, err = a.replayPrograms(rec); err != nil {
 		return err
 	}
+	var differs []string // of the environment
 	switch deterministic := c.Programs != nil && c.Programs.Level == sandbox.Deterministic; {
 	case deterministic:
 		c.Programs.Trace = traceFile(trace)
+		if differs, err = a.differingEnvironment(rec); err != nil {
+			return err
+		}
 	case trace != "":
 		return usagef("--trace: run %s was not recorded at --isolation=deterministic", rec.name())
 	}
@@ -93,7 +97,7 @@ func (a *app) replay(ref, against, trace string, trust bool) error {
 		}
 		defer done()
 	}
-	return a.replayed(rec, replay.Do(a.ctx, c))
+	return a.replayed(rec, differs, replay.Do(a.ctx, c))
 }
 
 // A startedProgram is an exec call of a run.
@@ -173,8 +177,8 @@ func (a *app) against(rec *recording, path string, c *replay.Config) (done func(
 }
 
 // replayed tells what came of a replay, and keeps why it was not the same for
-// explain.
-func (a *app) replayed(rec *recording, err error) error {
+// explain, together with what differs in the environment.
+func (a *app) replayed(rec *recording, differs []string, err error) error {
 	out := a.stdout
 	if rec.ofProgram() {
 		out = a.stderr
@@ -188,10 +192,17 @@ func (a *app) replayed(rec *recording, err error) error {
 		cause := report.Cause(d, rec.run.Records, rec.docs)
 		fmt.Fprintf(out, "diverged at record %d: %s\n", d.N, cause)
 		fmt.Fprintf(&why, "cause: %s\n", cause)
+		for _, line := range differs {
+			fmt.Fprintln(out, line)
+			fmt.Fprintln(&why, line)
+		}
 		return a.differs(rec, why.Bytes(), exitDiverged)
 	}
 	if miss, ok := errors.AsType[*freeze.MissError](err); ok {
 		report.Miss(&why, miss)
+		for _, line := range differs {
+			fmt.Fprintln(&why, line)
+		}
 		if _, err := a.stderr.Write(why.Bytes()); err != nil {
 			return err
 		}

@@ -53,6 +53,9 @@ func (a *app) verify(ref string) error {
 	if err != nil {
 		return err
 	}
+	if err := verifyEnvironments(st, h.ID); err != nil {
+		return err
+	}
 	fmt.Fprintf(a.stdout, "verified run %s\n", r.ID)
 	fmt.Fprintf(a.stdout, "  root             %s\n", r.Root)
 	fmt.Fprintf(a.stdout, "  freeze manifest  %s\n", r.Freeze)

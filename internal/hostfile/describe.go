@@ -97,7 +97,7 @@ func (w *describer) use(u Used) {
 	switch {
 	case !ok:
 		return // it was the program's, and is gone with it
-	case w.Inside != nil && w.Inside(path):
+	case special(path) || w.Inside != nil && w.Inside(path):
 		return
 	case !w.tellable(path):
 		w.omitted++
@@ -111,8 +111,14 @@ func (w *describer) use(u Used) {
 	}
 }
 
+// special reports whether the kernel makes up what is at a path: it is nobody's
+// installation, and reading it may take for ever.
+func special(path string) bool {
+	return slices.ContainsFunc([]string{"/proc/", "/sys/", "/dev/"}, func(p string) bool { return strings.HasPrefix(path, p) })
+}
+
 func (w *describer) add(path string, want *Used) {
-	if !w.told[path] {
+	if !w.told[path] && !special(path) {
 		w.told[path] = true
 		w.files = append(w.files, &found{path: path, want: want})
 	}

@@ -83,7 +83,7 @@ func TestDescribe(t *testing.T) {
 	dir := files(t, map[string]string{
 		"bin/python3": "-> python3.11", "bin/python3.11": "elf", "lib": "-> usr/lib", "usr/lib/libc.so": "library",
 		"loop": "-> loop", "ws/agent.py": "import tide", "hidden/s3cret": "x", "up": "-> usr/../bin",
-		"private": "key s3cret", "other": "other",
+		"private": "key s3cret", "other": "other", "mtab": "-> /proc/self/mounts",
 	})
 	if err := os.Symlink(filepath.Join(dir, "bin"), filepath.Join(dir, "abs")); err != nil {
 		t.Fatal(err)
@@ -99,7 +99,7 @@ func TestDescribe(t *testing.T) {
 		return used(t, names...)
 	}
 	list := at("bin/python3", "bin/python3.11", "lib/libc.so", "abs/python3", "up/python3", "lib/../../bin/python3",
-		"loop", "none", "ws/agent.py", "hidden/s3cret", "private")
+		"loop", "none", "ws/agent.py", "hidden/s3cret", "private", "mtab")
 	list = append(list, Used{dir + "/other", 1, 2}) // another file was shown there
 	sums := snapshot.OpenSums(t.TempDir())
 	m := Describe(list, Options{
@@ -160,6 +160,7 @@ func TestToday(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	m.Files = append(m.Files, environment.File{Mode: "0400", Path: "/proc/kcore"}) // of a stranger's
 	is := Today(m, snapshot.OpenSums(""))
 	if got, want := told(dir, is), "link -> gone\nlinked -> same\nchanged 1\nsame 1"; got != want {
 		t.Errorf("Today:\n%s\nwant\n%s", got, want)

@@ -101,7 +101,10 @@ func (e *Explanation) pure(w io.Writer) {
 	if !ofProgram(e.Records) {
 		fmt.Fprintf(w, "  Everything the mission computed, random numbers and ids included: it follows from\n  the source, the arguments, the seed and what is listed here as coming from outside.\n")
 	}
-	if len(s.Programs) > 0 {
+	switch {
+	case len(s.Programs) > 0 && s.Level == "deterministic":
+		fmt.Fprintf(w, "  What a program computes, its clock, random numbers and threads included: it follows from the\n  seed, the start of the clock and what is listed here as coming from outside.\n")
+	case len(s.Programs) > 0:
 		fmt.Fprintf(w, "  Nothing is known of what a program computes: at level %s its clock, random numbers and\n  threads are its own. That it asks and writes the same again is what a replay checks.\n", OneLine(s.Level, 20))
 	}
 	fmt.Fprintf(w, "\nWhat came from outside\n")
@@ -118,6 +121,9 @@ func (e *Explanation) pure(w io.Writer) {
 		fmt.Fprintf(w, "  the clock, read %s\n", times(readings))
 	}
 	e.starts(w)
+	if s.Environment != nil {
+		fmt.Fprintf(w, "  %s: coo inspect --environment\n", s.Environment.words())
+	}
 	for _, in := range s.Inputs {
 		fmt.Fprintf(w, "  %s %s (%s)\n", inputKind(in.Kind), OneLine(in.Name, 160), short(in.SHA256, "absent"))
 	}

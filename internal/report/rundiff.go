@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/coo-runtime/coo/internal/environment"
 	"github.com/coo-runtime/coo/internal/flight"
 )
 
@@ -17,6 +18,8 @@ type Side struct {
 	Name string // how it is called in the output
 	Run  *flight.Run
 	Docs Docs
+	// Environment is what it used of its machine; nil: that is not known.
+	Environment *environment.Manifest
 }
 
 // DiffRuns prints every difference of two runs and returns how many there

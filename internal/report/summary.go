@@ -33,6 +33,9 @@ type Summary struct {
 	Outputs []flight.Output   `json:"outputs"`
 	// Programs are those that the run started, the one of a program's run included.
 	Programs []ProgramLine `json:"programs,omitempty"`
+	// Environment is what they used outside of the workspace, at level
+	// deterministic; nil where that is not known. It is an execution's.
+	Environment *EnvironmentLine `json:"environment,omitempty"`
 	// Unfinished are contents that had not come to their end when the run was
 	// ended; only of an incomplete run.
 	Unfinished []UnfinishedLine `json:"unfinished,omitempty"`
@@ -309,6 +312,9 @@ func (s *Summary) programsText(w io.Writer) {
 		}
 		fmt.Fprintf(w, "         %s, %s, stdout %s, stderr %s, %s written\n",
 			exitStatus(&flight.Exit{Status: p.Status, Signal: p.Signal}), Count(p.Calls, "call"), Size(p.stdout), Size(p.stderr), Count(len(p.Writes), "file"))
+	}
+	if s.Environment != nil {
+		fmt.Fprintf(w, "\nenvironment\n  %s\n", s.Environment.words())
 	}
 }
 
