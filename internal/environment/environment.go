@@ -120,19 +120,23 @@ func Parse(b []byte) (*Manifest, error) {
 		return nil, fmt.Errorf("environment manifest: %d bytes, limit %d", len(b), MaxBytes)
 	}
 	m := new(Manifest)
-	n := 0
+	n, last := 0, ""
 	for line := range bytes.Lines(b) {
-		if n > MaxEntries {
-			return nil, fmt.Errorf("environment manifest: more than %d entries", MaxEntries)
-		}
 		text, whole := bytes.CutSuffix(line, []byte{'\n'})
 		if !whole {
 			return nil, fmt.Errorf("environment manifest: line %d does not end", n)
 		}
-		if err := m.add(n, text); err != nil {
+		if n > MaxEntries {
+			return nil, fmt.Errorf("environment manifest: more than %d entries", MaxEntries)
+		}
+		path, err := m.add(n, text)
+		if err == nil && n > 0 && path <= last {
+			err = errOrder
+		}
+		if err != nil {
 			return nil, fmt.Errorf("environment manifest: line %d: %w", n, err)
 		}
-		n++
+		n, last = n+1, path
 	}
 	if n == 0 {
 		return nil, errors.New("environment manifest: empty")
@@ -140,40 +144,38 @@ func Parse(b []byte) (*Manifest, error) {
 	if err := m.check(); err != nil {
 		return nil, err
 	}
-	// Files and links are each in order; that they are so together shows here.
-	if again, err := m.Encode(); err != nil || !bytes.Equal(again, b) {
-		return nil, errors.New("environment manifest: not in the order of the paths")
-	}
 	return m, nil
 }
 
-// add reads line n.
-func (m *Manifest) add(n int, line []byte) error {
+var errOrder = errors.New("not in the order of the paths")
+
+// add reads line n and returns the path that it is about.
+func (m *Manifest) add(n int, line []byte) (path string, err error) {
 	if n == 0 {
 		var h head
 		if err := canon.Unmarshal(line, &h); err != nil {
-			return err
+			return "", err
 		}
 		if h.Format != Format {
-			return fmt.Errorf("format is %.40q, this coo reads %q", h.Format, Format)
+			return "", fmt.Errorf("format is %.40q, this coo reads %q", h.Format, Format)
 		}
 		m.Omitted = h.Omitted
-		return nil
+		return "", nil
 	}
 	if bytes.HasPrefix(line, []byte(`{"link":`)) {
 		var l Link
 		if err := canon.Unmarshal(line, &l); err != nil {
-			return err
+			return "", err
 		}
 		m.Links = append(m.Links, l)
-		return nil
+		return l.Path, nil
 	}
 	var f File
 	if err := canon.Unmarshal(line, &f); err != nil {
-		return err
+		return "", err
 	}
 	m.Files = append(m.Files, f)
-	return nil
+	return f.Path, nil
 }
 
 // check holds m to what every manifest is.
@@ -244,7 +246,7 @@ func checkPath(p, last string) error {
 	case !strings.HasPrefix(p, "/") || path.Clean(p) != p || p == "/":
 		return errors.New("not an absolute path in its shortest form")
 	case p <= last:
-		return errors.New("not in the order of the paths")
+		return errOrder
 	}
 	return checkText(p)
 }

@@ -1,7 +1,6 @@
 package run
 
 import (
-	"cmp"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -49,9 +48,10 @@ func (s *surroundings) attach(rec *flight.Recorder) error {
 		o.Secret = func(text []byte) bool { _, ok := known.Find(text); return ok }
 	}
 	b, err := hostfile.Describe(s.used, o).Encode()
-	if err = cmp.Or(err, s.sums.Close()); err != nil {
+	if err != nil {
 		return err
 	}
+	_ = s.sums.Close() // what cannot be remembered is read again, and no run is lost for it
 	d, err := rec.Blob(b)
 	if err != nil {
 		return err
