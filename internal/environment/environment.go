@@ -64,7 +64,7 @@ type Link struct {
 // A Package is what has installed a file.
 type Package struct {
 	Name    string `json:"name"`
-	System  string `json:"system"` // debian, npm, python
+	System  string `json:"system"` // cpython, debian, npm, python
 	Version string `json:"version"`
 }
 

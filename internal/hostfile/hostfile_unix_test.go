@@ -187,7 +187,10 @@ func TestPackages(t *testing.T) {
 		"app/node_modules/odd/package.json":                 `{"name":"odd","version":"1\n2"}`,
 		"app/node_modules/x/node_modules/tide/a.js":         "",
 		"app/node_modules/x/node_modules/tide/package.json": `{"name":"tide","version":"9"}`,
-		"app/main.js": "",
+		"app/main.js":             "",
+		"py/lib/python3.11/os.py": "", "py/lib/python3.11/site-packages/own.py": "", "py/lib/libpython3.11.so.1.0": "", "py/bin/python3.11": "",
+		"py/include/python3.11/patchlevel.h": "#define PY_MICRO 7\n/* as a string */\n#define PY_VERSION      \t\"3.11.7\"\n",
+		"old/lib/python3.9/os.py":            "",
 	})
 	want := map[string]string{
 		site + "tide/api.py":                          "python tide 2.31.0",
@@ -201,6 +204,8 @@ func TestPackages(t *testing.T) {
 		"app/node_modules/bare/index.js":              "",
 		"app/node_modules/odd/index.js":               "",
 		"app/main.js":                                 "",
+		"py/lib/python3.11/os.py":                     "cpython python 3.11.7", "py/lib/libpython3.11.so.1.0": "cpython python 3.11.7", "py/bin/python3.11": "cpython python 3.11.7",
+		"py/lib/python3.11/site-packages/own.py": "", "old/lib/python3.9/os.py": "",
 	}
 	var paths []string
 	for name := range want {

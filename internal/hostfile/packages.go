@@ -14,7 +14,7 @@ import (
 
 // packagesOf returns the packages that have installed files, given by paths
 // through which no link leads. Of other package managers than these three, and
-// of what was installed without one, nothing is known.
+// of what was installed without one but for Python itself, nothing is known.
 func packagesOf(paths []string) map[string]*environment.Package {
 	by := map[string]*environment.Package{}
 	sites := map[string]map[string]*environment.Package{}
@@ -31,7 +31,13 @@ func packagesOf(paths []string) map[string]*environment.Package {
 		}
 		by[name] = p
 	}
-	for name, p := range debianPackages("/var/lib/dpkg", rest) {
+	debian := debianPackages("/var/lib/dpkg", rest)
+	interpreters := map[string]*environment.Package{}
+	for _, name := range rest {
+		p := debian[name]
+		if p == nil {
+			p = interpreterOf(interpreters, name)
+		}
 		if p = tellable(p); p != nil {
 			by[name] = p
 		}
