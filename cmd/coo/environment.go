@@ -61,8 +61,9 @@ func readEnvironment(blob func(digest.Digest) ([]byte, error), d digest.Digest) 
 
 // differingEnvironment compares what a run has used of its machine with what is
 // there now, and says in what it differs. It does so once the run's programs
-// may start: until then a pack leads to no file of this machine.
-func (a *app) differingEnvironment(rec *recording) ([]string, error) {
+// may start: until then a pack leads to no file of this machine. The result is
+// for beside a difference of the replay.
+func (a *app) differingEnvironment(rec *recording) (beside []string, err error) {
 	if programs, err := starts(rec); err != nil || len(programs) == 0 {
 		return nil, err
 	}
@@ -77,11 +78,14 @@ func (a *app) differingEnvironment(rec *recording) ([]string, error) {
 	sums := snapshot.OpenSums(dir)
 	is := hostfile.Today(was, sums)
 	_ = sums.Close() // what cannot be remembered is read again
-	lines := report.DifferingEnvironment(was, environment.Compare(was, is))
-	for _, line := range lines {
+	beside = report.DifferingEnvironment(was, environment.Compare(was, is))
+	for _, line := range beside {
 		a.say("%s", visible(line))
 	}
-	return lines, nil
+	if line := report.UncomparedEnvironment(was); line != "" {
+		beside = append(beside, line)
+	}
+	return beside, nil
 }
 
 // summarise is [report.Summarise], with what the run used of its machine.

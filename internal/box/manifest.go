@@ -35,11 +35,12 @@ func (m *manifest) opened(t *thread, at int, name string, flags uint64) {
 		}
 		name = dir + "/" + name
 	}
-	to := &m.read
-	if flags&unix.O_ACCMODE != unix.O_RDONLY {
-		to = &m.changed
+	if flags&unix.O_ACCMODE != unix.O_WRONLY {
+		m.add(&m.read, name)
 	}
-	m.add(to, name)
+	if flags&unix.O_ACCMODE != unix.O_RDONLY {
+		m.add(&m.changed, name)
+	}
 }
 
 func (m *manifest) add(to *map[string]bool, name string) {

@@ -93,6 +93,26 @@ func DifferingEnvironment(m *environment.Manifest, differences []environment.Dif
 	return append(out, differing(differences, "missing")...)
 }
 
+// UncomparedEnvironment says which files of a manifest a replay cannot compare,
+// because they changed while the recorded program ran; "" when there are none.
+func UncomparedEnvironment(m *environment.Manifest) string {
+	first, n := "", 0
+	for i := range m.Files {
+		if m.Files[i].Changed {
+			if n++; n == 1 {
+				first = OneLine(m.Files[i].Path, 400)
+			}
+		}
+	}
+	switch n {
+	case 0:
+		return ""
+	case 1:
+		return "not compared, because it changed while the recorded program ran: " + first
+	}
+	return fmt.Sprintf("not compared, because they changed while the recorded program ran: %s and %d more", first, n-1)
+}
+
 // DiffEnvironments prints in what the files differ that two runs have used, and
 // returns how many do. That one run has used a file and the other has not is
 // told, too: it does not count.
