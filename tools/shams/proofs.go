@@ -34,6 +34,7 @@ var proofs = []proof{
 	{"near", func(b *bench, _ string, _ *sham) (string, error) { return b.goTest(tests["near"], "") }},
 	{"faults", func(b *bench, _ string, _ *sham) (string, error) { return b.goTest(tests["faults"], "") }},
 	{"key", func(b *bench, _ string, _ *sham) (string, error) { return b.goTest(tests["key"], "") }},
+	{"around", func(b *bench, _ string, _ *sham) (string, error) { return b.goTest(tests["around"], "") }},
 	{"flip", (*bench).flip},
 }
 
@@ -185,6 +186,7 @@ var tests = map[string]goTest{
 	"relay":  {"TestNobodyElse", "^TestNobodyElseIsAnswered$", "the run's own programs are answered, and nobody else"},
 	"near":   {"TestNothingNear", "^TestNothingNearIsReached$", "what is near is not reached"},
 	"faults": {"TestFaultsReach", "^TestFaultsReachRealClients$", "what the network does wrong reaches real clients as it is"},
+	"around": {"TestScripts", "^TestScripts$/^environment_manifest$", "what a program used outside of its workspace is described and compared"},
 	"key":    {"TestTheKey", "^TestTheKeyStaysInside$", "the CA's key is in coo's memory alone"},
 }
 
