@@ -123,6 +123,7 @@ func (t *thread) vectorsAt(at uint64) (v vectors, ok bool) {
 			return v, ok
 		case auxRandom:
 			move(t.read(value, 16))
+			t.write(value, make([]byte, 16)) // a collector may take what is left there for pointers
 		case auxPlatform:
 			s, _ := t.text(value, 64)
 			move(append([]byte(s), 0))

@@ -221,7 +221,7 @@ func (t *thread) buffers() []span {
 	switch t.nr {
 	case unix.SYS_READV, unix.SYS_WRITEV, unix.SYS_PREADV, unix.SYS_PWRITEV, unix.SYS_PREADV2, unix.SYS_PWRITEV2:
 		return t.vectors(t.arg(1), t.arg(2))
-	case unix.SYS_SENDMSG:
+	case unix.SYS_SENDMSG, unix.SYS_RECVMSG:
 		msg := t.read(t.arg(1), 56)
 		if len(msg) < 56 {
 			return nil
@@ -375,13 +375,22 @@ func receives(x *tracer, t *thread) outcome {
 	case unix.SYS_RECVMSG:
 		flags = t.arg(2)
 	}
-	if flags&dontWait != 0 || x.file(t, t.intArg(0)).kind != socketFD {
+	f := x.file(t, t.intArg(0))
+	if f.kind != socketFD {
 		return goOn
 	}
-	if t.nr == unix.SYS_RECVFROM && flags&unix.MSG_WAITALL != 0 {
-		return x.receiveAll(t)
+	out := goOn
+	switch {
+	case flags&dontWait != 0:
+	case t.nr == unix.SYS_RECVFROM && flags&unix.MSG_WAITALL != 0:
+		out = x.receiveAll(t)
+	default:
+		out = x.inputReady(t, f.n)
 	}
-	return x.inputReady(t, t.intArg(0))
+	if out == goOn && !t.dirty && x.netlinks[f.st.Ino] && x.isNetlink(t, f.n) {
+		return x.receiveExact(t)
+	}
+	return out
 }
 
 // receiveAll parks a thread until as much is there as it waits for, or its

@@ -177,7 +177,9 @@ func (x *tracer) signalled(t *thread, sig unix.Signal) outcome {
 }
 
 // readsTSC answers the instructions that read the processor's time stamp,
-// which fault: PR_SET_TSC, prctl(2). A tick is a nanosecond.
+// which fault: PR_SET_TSC, prctl(2). A tick is a nanosecond. Each counts as a
+// call, and takes about as long: libraries that make randomness of how much
+// that differs end a program in which it does not.
 func (x *tracer) readsTSC(t *thread) bool {
 	if unix.PtraceGetRegs(t.tid, &t.regs) != nil {
 		return false
@@ -192,7 +194,8 @@ func (x *tracer) readsTSC(t *thread) bool {
 	default:
 		return false
 	}
-	x.now += perCall
+	x.progress++
+	x.elapse(t, perCall/2+int64(x.ticks.c.Uint64()%perCall))
 	ticks := uint64(sinceBoot + x.now)
 	t.regs.Rax, t.regs.Rdx = ticks&0xffffffff, ticks>>32
 	t.regs.Rip += n

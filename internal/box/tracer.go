@@ -27,6 +27,7 @@ type tracer struct {
 	turns    int       // stops since others were last given a chance
 	yields   bool      // the running thread has made a call that might have waited
 	chance   *stream   // varies slices
+	ticks    *stream   // varies how long reading the time stamp counter takes
 	progress int64     // calls that did not wait, and ends: what may end a wait
 	looked   int       // stops since descriptors were last looked at
 	timers   timers
@@ -42,6 +43,7 @@ type tracer struct {
 	connected int64            // so far
 	strangers bool             // something of programs outside may come
 	inet      bool             // something was sent inside since all was last quiet
+	netlinks  map[uint64]bool  // sockets that were netlink's when they were made, by inode
 	files     files
 	page      *clockPage        // nil: none
 	pageFile  string            // its path in every program
@@ -63,8 +65,9 @@ func newTracer(c Config) *tracer {
 	x := &tracer{
 		Config: c, threads: map[int]*thread{}, newborn: map[int]bool{},
 		conns: map[uint64]*conn{}, files: newFiles(), cookies: map[uint32]uint32{}, said: map[string]bool{},
+		netlinks: map[uint64]bool{},
 	}
-	x.chance = x.stream("slices")
+	x.chance, x.ticks = x.stream("slices"), x.stream("ticks")
 	if c.Trace != nil {
 		x.trace = bufio.NewWriterSize(c.Trace, 64<<10)
 	}
@@ -243,9 +246,6 @@ func (x *tracer) called(t *thread) outcome {
 		return x.lost(t)
 	}
 	t.nr = t.regs.Orig_rax
-	t.used, t.aside = 0, -1
-	x.turns++
-	x.looked++
 	x.countLooks(t)
 	step := int64(perCall)
 	if isClock(t.nr) {
@@ -255,6 +255,15 @@ func (x *tracer) called(t *thread) outcome {
 	} else {
 		t.reads = 0
 	}
+	x.elapse(t, step)
+	return x.decide(t)
+}
+
+// elapse lets time go on by what a stop of a thread takes, and counts it.
+func (x *tracer) elapse(t *thread, step int64) {
+	t.used, t.aside = 0, -1
+	x.turns++
+	x.looked++
 	x.now += step
 	t.cpu += step
 	t.proc.cpu += step
@@ -262,7 +271,6 @@ func (x *tracer) called(t *thread) outcome {
 	if x.looked >= 4*slice {
 		x.look()
 	}
-	return x.decide(t)
 }
 
 // decide lets the call's handler say what becomes of it.
