@@ -1,3 +1,6 @@
+// At level deterministic a handshake is the same bytes each time.
+//go:debug cryptocustomrand=1
+
 // Coo runs AI workflows identically, every time.
 //
 // Output rules, for every command: stdout carries the result and nothing

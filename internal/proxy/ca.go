@@ -41,6 +41,7 @@ type CA struct {
 	// leafKey makes the key of a certificate, life is how long one is valid.
 	leafKey func(host string) (crypto.Signer, error)
 	life    time.Duration
+	secret  []byte // what all of an exact CA follows from
 
 	mu     sync.Mutex // guards leaves
 	leaves map[string]*tls.Certificate

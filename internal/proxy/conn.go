@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"crypto/tls"
 	"errors"
+	"hash"
 	"io"
 	"net"
 	"os"
@@ -18,6 +19,8 @@ type conn struct {
 	r *bufio.Reader
 	n int64
 
+	heard hash.Hash // of what is read in a handshake that is to be repeated; nil: in none
+
 	scope scope // of what comes through it, set before the first request
 	shown bool  // its client has been shown a certificate
 
@@ -30,7 +33,13 @@ func newConn(nc net.Conn) *conn {
 }
 
 // Read implements [net.Conn].
-func (c *conn) Read(p []byte) (int, error) { return c.r.Read(p) }
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	if c.heard != nil {
+		c.heard.Write(p[:n])
+	}
+	return n, err
+}
 
 // Close implements [net.Conn].
 func (c *conn) Close() error {

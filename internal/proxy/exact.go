@@ -7,7 +7,10 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"fmt"
+	"hash"
 	"io"
+	"math/rand/v2"
+	"sync"
 	"time"
 )
 
@@ -17,8 +20,9 @@ const exactLife = 300 * 24 * time.Hour
 
 // NewExactCA makes the certificate authority of a program to which the same is
 // done each time: equal secrets and starts make equal certificates, byte for
-// byte, for the program reads them. They are valid around start, the time at
-// which the program's clock starts.
+// byte, for the program reads them, and to equal words of a client equal
+// answers, if the main package sets cryptocustomrand (go help godebug).
+// They are valid around start, the time at which the program's clock starts.
 //
 // Who knows the secret knows the key. So it is for a program that reaches
 // nothing but coo, and that alone believes it.
@@ -34,6 +38,7 @@ func NewExactCA(secret []byte, start time.Time) (*CA, error) {
 			key, err := derivedKey(secret, "leaf "+host)
 			return steadyKey{key}, err
 		},
+		secret: secret,
 	}
 	return ca, ca.begin(2*exactLife, nil)
 }
@@ -75,4 +80,41 @@ func (k steadyKey) Sign(rand io.Reader, sum []byte, opts crypto.SignerOpts) ([]b
 			return sig, err
 		}
 	}
+}
+
+// A randomness is that of one handshake: it follows from the CA's secret and
+// from what the client has said first. What a client reads is in its memory,
+// where it may decide something, such as what a collector takes for a pointer.
+type randomness struct {
+	secret []byte
+	heard  hash.Hash // what the client has said so far
+
+	mu sync.Mutex // guards c
+	c  *rand.ChaCha8
+}
+
+// repeats returns the configuration of a connection whose answers are the same
+// bytes whenever what its client says is.
+func (ca *CA) repeats(config *tls.Config, c *conn) *tls.Config {
+	c.heard = sha256.New()
+	config = config.Clone()
+	config.Rand = &randomness{secret: ca.secret, heard: c.heard}
+	return config
+}
+
+// Read implements [io.Reader].
+func (r *randomness) Read(b []byte) (int, error) {
+	if len(b) == 1 {
+		// Packages of crypto read a byte, or do not, so that nobody counts
+		// on what they make of the rest.
+		return 1, nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.c == nil {
+		h := sha256.New()
+		fmt.Fprintf(h, "coo exact randomness %x %x\n", r.secret, r.heard.Sum(nil))
+		r.c = rand.NewChaCha8([32]byte(h.Sum(nil)))
+	}
+	return r.c.Read(b)
 }

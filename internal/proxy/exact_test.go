@@ -1,8 +1,11 @@
+//go:debug cryptocustomrand=1
+
 package proxy
 
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"io"
@@ -24,15 +27,17 @@ func (p pipes) Accept() (net.Conn, error) {
 func (p pipes) Close() error   { return nil }
 func (p pipes) Addr() net.Addr { return &net.TCPAddr{} }
 
-// counting counts what is read.
+// counting counts what is read, and keeps it.
 type counting struct {
 	net.Conn
-	n int
+	n     int
+	bytes bytes.Buffer
 }
 
 func (c *counting) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	c.n += n
+	c.bytes.Write(b[:n])
 	return n, err
 }
 
@@ -75,7 +80,8 @@ func TestExactCA(t *testing.T) {
 	}
 }
 
-// However often it is done, a client reads as many bytes.
+// However often it is done, a client reads as many bytes, and the same if it
+// says the same.
 func TestExactSizes(t *testing.T) {
 	start := time.Now()
 	ca, err := NewExactCA([]byte("secret"), start)
@@ -90,12 +96,17 @@ func TestExactSizes(t *testing.T) {
 	go s.ServeTransparent(l, func(net.Conn) (Target, error) { return Target{Host: "api.example", Port: 443}, nil })
 	defer close(l)
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		sizes := map[int]int{}
-		for range 40 {
+		sizes, texts := map[int]int{}, map[string]int{}
+		for i := range 40 {
 			near, far := net.Pipe()
 			l <- far
 			c := &counting{Conn: near}
-			tc := tls.Client(c, &tls.Config{RootCAs: pool, ServerName: "api.example", MaxVersion: version, NextProtos: []string{"h2", "http/1.1"}})
+			config := &tls.Config{RootCAs: pool, ServerName: "api.example", MaxVersion: version, NextProtos: []string{"h2", "http/1.1"}}
+			if same := i%2 == 0; same {
+				config.Rand = &randomness{secret: []byte("client"), heard: sha256.New()}
+				config.CurvePreferences = []tls.CurveID{tls.X25519}
+			}
+			tc := tls.Client(c, config)
 			io.WriteString(tc, "GET / HTTP/1.1\r\nHost: api.example\r\nConnection: close\r\n\r\n")
 			resp, err := http.ReadResponse(bufio.NewReader(tc), nil)
 			if err != nil {
@@ -110,6 +121,10 @@ func TestExactSizes(t *testing.T) {
 			}
 			near.Close()
 			sizes[c.n]++
+			texts[c.bytes.String()]++
+		}
+		if want := 1 + 20; len(texts) != want {
+			t.Errorf("%s: %d different answers, want %d", tls.VersionName(version), len(texts), want)
 		}
 		if len(sizes) != 1 {
 			t.Errorf("%s: bytes read, and how often: %v", tls.VersionName(version), sizes)

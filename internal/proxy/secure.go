@@ -39,10 +39,15 @@ func (s *Server) tlsConfig() *tls.Config {
 // secure serves a connection for t that begins with a TLS handshake.
 func (s *Server) secure(c *conn, t Target) {
 	c.scope = scope{scheme: "https", target: t}
-	tc := tls.Server(c, s.tls)
+	config := s.tls
+	if s.o.Exact {
+		config = s.o.CA.repeats(config, c)
+	}
+	tc := tls.Server(c, config)
 	ctx, cancel := context.WithTimeout(s.ctx, s.limits.tls)
 	err := tc.HandshakeContext(ctx)
 	cancel()
+	c.heard = nil
 	if err != nil {
 		s.o.Refused(Refusal{t.String(), handshakeFailure(c, err)})
 		// The alert that tells the client why has been sent.

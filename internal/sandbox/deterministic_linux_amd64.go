@@ -33,12 +33,24 @@ func (g *tracedGuest) Next() (box.Event, error) {
 
 func (g *tracedGuest) Obey(o box.Order) error { return g.b.say(command{Do: "order", Order: &o}) }
 
+// What OpenSSL, BoringSSL and AWS-LC, each in many a program, take the
+// processor for: one without RDRAND and RDSEED, which no tracer sees. See
+// OPENSSL_ia32cap(3): the upper half of the first part is ECX of CPUID's leaf
+// 1, the second part begins with EBX of leaf 7.
+const (
+	opensslProcessor  = "OPENSSL_ia32cap"
+	withoutRandomness = "~0x4000000000000000:~0x40000"
+)
+
 // startDeterministic starts a box like that of level frozen, in which a tracer
 // holds the program.
 func (p *Process) startDeterministic(c Command) error {
 	c.Env = removeVariables(c.Env, append([]string{"TMPDIR", "TMP", "TEMP"}, proxyVariables...)...)
 	// A first run would write what a second finds, and take another time.
 	c.Env = setVariable(c.Env, "PYTHONDONTWRITEBYTECODE", "1")
+	if variable(c.Env, opensslProcessor) == "" {
+		c.Env = setVariable(c.Env, opensslProcessor, withoutRandomness)
+	}
 	if len(c.CA) > 0 {
 		if err := p.trustInside(&c); err != nil {
 			return err
