@@ -53,6 +53,7 @@ type bench struct {
 	coo, agent string // binaries
 	root       string // of the repository
 	dir        string // of everything temporary
+	boxes      string // of what is temporary at level deterministic, below the checkout: its /tmp is empty
 	full       bool
 	replays    int
 	verbose    bool
@@ -77,10 +78,10 @@ func run() error {
 	if _, err := os.Stat(filepath.Join(b.root, ".cache", "clients", "node")); err != nil {
 		return errors.New("the clients are missing: tools/clients.sh installs them")
 	}
-	if b.dir, err = os.MkdirTemp("", "coo-clients-*"); err != nil {
+	if b.dir, err = scratch(""); err != nil {
 		return err
 	}
-	if b.dir, err = filepath.EvalSymlinks(b.dir); err != nil {
+	if b.boxes, err = scratch(filepath.Join(b.root, ".cache")); err != nil {
 		return err
 	}
 	if err := b.build(); err != nil {
@@ -102,6 +103,15 @@ func run() error {
 		return errors.New("no client has such a name")
 	}
 	return b.prove(tries, *workers)
+}
+
+// scratch makes a directory in another one, or where temporary files are.
+func scratch(in string) (string, error) {
+	dir, err := os.MkdirTemp(in, "coo-clients-*")
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(dir)
 }
 
 // try is one client in one way; hardest says that the others are less.
@@ -178,5 +188,5 @@ func (b *bench) prove(tries []*try, workers int) error {
 	}
 	cpu := time.Duration(used.Utime.Nano() + used.Stime.Nano())
 	fmt.Printf("%d tries of %d clients in %v, %v of processors\n", len(tries), len(clients), time.Since(begin).Round(time.Second), cpu.Round(time.Second))
-	return os.RemoveAll(b.dir)
+	return errors.Join(os.RemoveAll(b.dir), os.RemoveAll(b.boxes))
 }

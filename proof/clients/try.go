@@ -69,7 +69,11 @@ type outcome struct {
 
 // perform records and replays.
 func (t *try) perform() (err error) {
-	if t.dir, err = os.MkdirTemp(t.bench.dir, "try-*"); err != nil {
+	in := t.bench.dir
+	if t.way == boxed {
+		in = t.boxes
+	}
+	if t.dir, err = os.MkdirTemp(in, "try-*"); err != nil {
 		return err
 	}
 	if err := t.furnish(); err != nil {
@@ -115,7 +119,12 @@ func (t *try) perform() (err error) {
 		return t.elsewhere()
 	}
 	for i := range t.replays {
-		o, err := t.coo(nil, "replay", "@last")
+		o, err := t.coo(nil, slices.Concat([]string{"replay", "@last"}, t.traced("replay"))...)
+		if err == nil {
+			if parted := t.parted(); parted != nil {
+				err = fmt.Errorf("replay %d, status %d: %w", i+1, o.status, parted)
+			}
+		}
 		switch {
 		case err != nil:
 			return err
@@ -189,13 +198,25 @@ func (t *try) level() string {
 // workspace is the directory that the agent runs in.
 func (t *try) workspace() string { return filepath.Join(t.dir, "workspace") }
 
+func (t *try) home() string { return filepath.Join(t.dir, "home") }
+
+// emptyHome makes the home directory anew. What a client finds in it of an
+// earlier run, such as Deno a cache, is an input: the time of its calls, which
+// level deterministic compares, follows from that.
+func (t *try) emptyHome() error {
+	if err := os.RemoveAll(t.home()); err != nil {
+		return err
+	}
+	return os.Mkdir(t.home(), 0o755)
+}
+
 // furnish makes the workspace, the home directory and the store.
 func (t *try) furnish() error {
 	from := filepath.Join(t.root, "proof", "clients", t.client.files)
 	if err := os.CopyFS(t.workspace(), os.DirFS(from)); err != nil {
 		return err
 	}
-	if err := os.Mkdir(filepath.Join(t.dir, "home"), 0o755); err != nil {
+	if err := os.Mkdir(t.home(), 0o755); err != nil {
 		return err
 	}
 	company, err := modelserver.NewAuthority()
@@ -257,10 +278,15 @@ func (t *try) environment() []string {
 func (t *try) coo(env []string, args ...string) (*outcome, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
+	if t.way == boxed {
+		if err := t.emptyHome(); err != nil {
+			return nil, err
+		}
+	}
 	cmd := exec.CommandContext(ctx, t.bench.coo, args...)
 	cmd.Dir = t.workspace()
 	cmd.Env = append([]string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Join(t.dir, "home"), "LANG=C.UTF-8",
+		"PATH=" + os.Getenv("PATH"), "HOME=" + t.home(), "LANG=C.UTF-8",
 	}, env...)
 	cmd.WaitDelay = 5 * time.Second
 	var o outcome
@@ -304,7 +330,7 @@ func (t *try) run(args []string) (o *outcome, id string, err error) {
 	if err := os.RemoveAll(file); err != nil {
 		return nil, "", err
 	}
-	args = slices.Concat([]string{"run", "--json=" + file, "--isolation=" + t.level()}, args, t.command())
+	args = slices.Concat([]string{"run", "--json=" + file, "--isolation=" + t.level()}, t.traced("run"), args, t.command())
 	if o, err = t.coo(t.environment(), args...); err != nil || o.status != 0 {
 		return o, "", err
 	}
