@@ -150,12 +150,8 @@ func (w *world) programClock(b string) (int64, error) {
 // execCall records what is started, and where. It returns the number of the
 // record and what identifies the start.
 func (w *world) execCall(b string, c Command, site *Site, x *exited) (n int64, key digest.Call, err error) {
-	entries, err := snapshot.Files(site.objs, site.Before)
-	if err != nil {
-		return 0, key, fatal(err)
-	}
 	e := wire.Exec{Argv: c.Argv, Env: c.Env}
-	if x.before, err = w.footprint(entries); err != nil {
+	if x.before, err = w.whole(site.objs, site.Before); err != nil {
 		return 0, key, err
 	}
 	e.Tree = x.before
@@ -208,11 +204,7 @@ func (w *world) execExit(b string, call int64, res *program.Result, site *Site, 
 		return err
 	}
 	x.exit = r
-	entries, err := snapshot.Files(site.objs, after.Tree)
-	if err != nil {
-		return fatal(err)
-	}
-	if x.after, err = w.footprint(entries); err != nil {
+	if x.after, err = w.whole(site.objs, after.Tree); err != nil {
 		return err
 	}
 	if w.programs.Kept != nil {
@@ -221,15 +213,38 @@ func (w *world) execExit(b string, call int64, res *program.Result, site *Site, 
 	return nil
 }
 
-// writes returns what a program wrote as the record has it. The contents are
-// in the store; the target of a link is made one.
+// whole is the footprint of a whole tree.
+func (w *world) whole(objs snapshot.Getter, tree digest.Digest) (digest.Digest, error) {
+	list, err := snapshot.Files(objs, tree)
+	if err != nil {
+		return digest.Digest{}, fatal(err)
+	}
+	var entries []workspace.Entry
+	for _, f := range list {
+		if err := w.target(f); err != nil {
+			return digest.Digest{}, err
+		}
+		entries = append(entries, f.Entry)
+	}
+	return w.footprint(entries)
+}
+
+// target keeps where a link leads: it is what the digest of a link names.
+// The contents of files are in the store.
+func (w *world) target(f snapshot.Write) error {
+	if f.Mode != workspace.Link {
+		return nil
+	}
+	_, err := w.blob([]byte(f.Target))
+	return err
+}
+
+// writes returns what a program wrote as the record has it.
 func (w *world) writes(list []snapshot.Write) ([]flight.Output, error) {
 	out := []flight.Output{}
 	for _, c := range list {
-		if c.Mode == workspace.Link {
-			if _, err := w.blob([]byte(c.Target)); err != nil {
-				return nil, err
-			}
+		if err := w.target(c); err != nil {
+			return nil, err
 		}
 		mode := c.Mode
 		if mode == workspace.Absent {

@@ -8,22 +8,22 @@ import (
 // Files returns the files and links of a tree as a footprint has them: with
 // the executable bit and nothing else of their permissions, so that equal
 // workspaces are equal under every umask. A link counts by its target.
-func Files(st Getter, tree digest.Digest) ([]workspace.Entry, error) {
+func Files(st Getter, tree digest.Digest) ([]Write, error) {
 	d := differ{st: st}
 	if err := d.dir("", 0, nil, &tree); err != nil {
 		return nil, err
 	}
-	var out []workspace.Entry
+	var out []Write
 	for _, c := range d.list {
 		if e, ok := state(c.Path, c.After); ok {
-			out = append(out, e)
+			out = append(out, Write{Entry: e, Size: c.After.Size, Target: c.After.Target})
 		}
 	}
 	return out, nil
 }
 
-// A Write is a file or link that differs between two trees, as a footprint has
-// it; what is gone is absent.
+// A Write is a file or link of a tree, or one that differs between two, as a
+// footprint has it; what is gone is absent.
 type Write struct {
 	workspace.Entry
 	Size   int64  // of a file, in bytes
