@@ -102,6 +102,11 @@ func run() error {
 	if len(tries) == 0 {
 		return errors.New("no client has such a name")
 	}
+	for _, t := range tries {
+		if err := t.place(); err != nil {
+			return err
+		}
+	}
 	return b.prove(tries, *workers)
 }
 

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"path/filepath"
 )
 
 // traced are the options that make coo write the trace of a run, or of the
@@ -18,7 +17,7 @@ func (t *try) traced(of string) []string {
 	return []string{"--trace=" + t.traceOf(of)}
 }
 
-func (t *try) traceOf(of string) string { return filepath.Join(t.dir, "trace."+of) }
+func (t *try) traceOf(of string) string { return t.out("trace." + of) }
 
 // parted returns where the trace of the last replay parts from that of the
 // run; nil when it does not.

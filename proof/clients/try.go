@@ -69,13 +69,6 @@ type outcome struct {
 
 // perform records and replays.
 func (t *try) perform() (err error) {
-	in := t.bench.dir
-	if t.way == boxed {
-		in = t.boxes
-	}
-	if t.dir, err = os.MkdirTemp(in, "try-*"); err != nil {
-		return err
-	}
 	if err := t.furnish(); err != nil {
 		return err
 	}
@@ -135,7 +128,7 @@ func (t *try) perform() (err error) {
 		}
 		t.replay = o.took
 	}
-	return os.RemoveAll(t.dir)
+	return t.clean()
 }
 
 // unseen holds that a client which does not follow the variables asked nobody,
@@ -144,7 +137,7 @@ func (t *try) unseen(o *outcome, s *server) error {
 	if o.status == 0 && len(t.client.scenes) > 0 && t.said(o.stdout) == nil {
 		return errors.New("it is said not to follow the proxy variables, and all of it came out")
 	}
-	return os.RemoveAll(t.dir)
+	return t.clean()
 }
 
 // elsewhere holds that a replay in another directory asks something else, so
@@ -157,7 +150,7 @@ func (t *try) elsewhere() error {
 	if err != nil {
 		return err
 	}
-	return os.RemoveAll(t.dir)
+	return t.clean()
 }
 
 // again runs the command from frozen answers: the same output, the same files,
@@ -200,23 +193,38 @@ func (t *try) workspace() string { return filepath.Join(t.dir, "workspace") }
 
 func (t *try) home() string { return filepath.Join(t.dir, "home") }
 
-// emptyHome makes the home directory anew. What a client finds in it of an
-// earlier run, such as Deno a cache, is an input: the time of its calls, which
-// level deterministic compares, follows from that.
-func (t *try) emptyHome() error {
-	if err := os.RemoveAll(t.home()); err != nil {
+// out is where coo writes what is not the client's.
+func (t *try) out(name string) string { return filepath.Join(t.dir, "out", name) }
+
+// place makes the directory of a try, before any is tried: Bun lists every
+// directory above its own, so no other may come or go meanwhile.
+func (t *try) place() (err error) {
+	in := t.bench.dir
+	if t.way == boxed {
+		in = t.boxes
+	}
+	if t.dir, err = os.MkdirTemp(in, "try-*"); err != nil {
 		return err
 	}
-	return os.Mkdir(t.home(), 0o755)
+	return errors.Join(os.Mkdir(t.out(""), 0o755), os.Mkdir(t.home(), 0o755))
 }
 
-// furnish makes the workspace, the home directory and the store.
+// clean empties it.
+func (t *try) clean() error { return empty(t.dir) }
+
+// empty removes all that is in a directory.
+func empty(dir string) error {
+	list, err := os.ReadDir(dir)
+	for _, e := range list {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
+	}
+	return err
+}
+
+// furnish makes the workspace and the store.
 func (t *try) furnish() error {
 	from := filepath.Join(t.root, "proof", "clients", t.client.files)
 	if err := os.CopyFS(t.workspace(), os.DirFS(from)); err != nil {
-		return err
-	}
-	if err := os.Mkdir(t.home(), 0o755); err != nil {
 		return err
 	}
 	company, err := modelserver.NewAuthority()
@@ -279,7 +287,9 @@ func (t *try) coo(env []string, args ...string) (*outcome, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	if t.way == boxed {
-		if err := t.emptyHome(); err != nil {
+		// What a client finds at home of an earlier run, such as Deno a
+		// cache, is an input: the time of its calls follows from that.
+		if err := empty(t.home()); err != nil {
 			return nil, err
 		}
 	}
@@ -326,7 +336,7 @@ func (t *try) said(stdout []byte) error {
 
 // run performs the agent and returns the ID of its run too.
 func (t *try) run(args []string) (o *outcome, id string, err error) {
-	file := filepath.Join(t.dir, "run.json")
+	file := t.out("run.json")
 	if err := os.RemoveAll(file); err != nil {
 		return nil, "", err
 	}
