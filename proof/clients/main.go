@@ -53,7 +53,7 @@ type bench struct {
 	coo, agent string // binaries
 	root       string // of the repository
 	dir        string // of everything temporary
-	boxes      string // of what is temporary at level deterministic, below the checkout: its /tmp is empty
+	boxes      string // of what is temporary at level deterministic
 	full       bool
 	replays    int
 	verbose    bool
@@ -81,7 +81,7 @@ func run() error {
 	if b.dir, err = scratch(""); err != nil {
 		return err
 	}
-	if b.boxes, err = scratch(filepath.Join(b.root, ".cache")); err != nil {
+	if b.boxes, err = boxes(); err != nil {
 		return err
 	}
 	if err := b.build(); err != nil {
@@ -117,6 +117,20 @@ func scratch(in string) (string, error) {
 		return "", err
 	}
 	return filepath.EvalSymlinks(dir)
+}
+
+// boxes makes a directory for what is tried at level deterministic: not where
+// temporary files are, for its /tmp is empty, and not in the repository, for
+// what git says of that changes.
+func boxes() (string, error) {
+	caches, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(caches, 0o755); err != nil {
+		return "", err
+	}
+	return scratch(caches)
 }
 
 // try is one client in one way; hardest says that the others are less.
