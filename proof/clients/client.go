@@ -2,6 +2,8 @@
 
 package main
 
+import "runtime"
+
 // A client is one SDK, library or tool, with the agent that uses it.
 type client struct {
 	name string
@@ -18,8 +20,10 @@ type client struct {
 	// has none, and is asked one thing.
 	scenes string
 	// heavy clients take seconds of a processor each time: at small n they are
-	// replayed in their hardest way, and that is all.
+	// recorded and replayed, and that is all.
 	heavy bool
+	// boxed clients stand for all at level deterministic, at small n.
+	boxed bool
 	// noBare says why the client cannot do without what coo puts into its
 	// environment.
 	noBare string
@@ -57,6 +61,8 @@ func node(pkg, agent, host, scenes string) client {
 
 func heavy(c *client) { c.heavy = true }
 
+func inBox(c *client) { c.boxed = true }
+
 // with changes a client.
 func (c client) with(change func(*client)) client {
 	change(&c)
@@ -65,7 +71,7 @@ func (c client) with(change func(*client)) client {
 
 // clients is the table; docs/programs.md shows it.
 var clients = []client{
-	python("openai", "openai_agent.py", openaiHost, basic+" responses embed upload").with(heavy),
+	python("openai", "openai_agent.py", openaiHost, basic+" responses embed upload").with(heavy).with(inBox),
 	python("anthropic", "anthropic_agent.py", anthropicHost, basic+" overloaded").with(heavy),
 	python("google-genai", "genai_agent.py", geminiHost, basic).with(heavy),
 	python("langgraph", "langgraph_agent.py", openaiHost, basic).with(heavy),
@@ -86,7 +92,7 @@ var clients = []client{
 	}),
 	python("boto3", "boto3_agent.py", bedrockHost, basic+" overloaded").with(heavy),
 	node("openai", "openai_agent.mjs", openaiHost, basic+" embed upload").with(heavy),
-	node("@anthropic-ai/sdk", "anthropic_agent.mjs", anthropicHost, basic).with(heavy),
+	node("@anthropic-ai/sdk", "anthropic_agent.mjs", anthropicHost, basic).with(heavy).with(inBox),
 	node("@google/genai", "genai_agent.mjs", geminiHost, basic).with(heavy),
 	node("ai", "ai_agent.mjs", openaiHost, basic).with(heavy),
 	node("undici", "undici_agent.mjs", openaiHost, basic+" coded").with(func(c *client) {
@@ -101,12 +107,12 @@ var clients = []client{
 	node("fetch", "fetch_agent.mjs", openaiHost, basic+" coded").with(func(c *client) {
 		c.name, c.pkg, c.argv = "fetch (Deno)", "deno", []string{"$MODULES/deno/deno", "run", "-A", "fetch_agent.mjs"}
 		c.noBare = "Deno carries its roots in itself, and looks for DENO_CERT when it connects for the first time"
-	}),
+	}).with(inBox),
 	node("fetch", "fetch_agent.mjs", openaiHost, basic+" coded").with(func(c *client) {
 		c.name, c.pkg, c.argv[0] = "fetch (Bun)", "bun", "$MODULES/bun/bin/bun"
-	}),
-	{name: "net/http (Go)", pkg: "go", argv: []string{"$GOAGENT"}, files: "goagent", host: openaiHost, scenes: basic},
-	{name: "curl", pkg: "curl", argv: []string{"sh", "agent.sh"}, files: "curl", host: openaiHost, scenes: basic},
+	}).with(inBox),
+	{name: "net/http (Go)", pkg: "go", argv: []string{"$GOAGENT"}, files: "goagent", host: openaiHost, scenes: basic, boxed: true},
+	{name: "curl", pkg: "curl", argv: []string{"sh", "agent.sh"}, files: "curl", host: openaiHost, scenes: basic, boxed: true},
 	{
 		name: "qwen-code (npm)", lock: "package.json", pkg: "@qwen-code/qwen-code",
 		argv: []string{
@@ -129,17 +135,20 @@ const (
 	guided  = "guided"  // frozen, with coo's variables
 	bare    = "bare"    // frozen, the agent removes them
 	proxied = "proxied" // by the variables alone
-	boxed   = "boxed"   // at level deterministic; when it is asked for
+	boxed   = "boxed"   // at level deterministic
 )
 
-// ways are those of a client, the hardest first.
+// ways are those of a client: of three, the hardest first, and boxed.
 func (c *client) ways(full bool) []string {
 	all := []string{bare, guided, proxied}
 	if c.noBare != "" {
 		all = all[1:]
 	}
-	if c.heavy && !full {
+	if !full {
 		all = all[:1]
+	}
+	if (full || c.boxed) && runtime.GOARCH == "amd64" {
+		all = append(all, boxed)
 	}
 	return all
 }

@@ -14,13 +14,16 @@
 //
 // This is done in the hardest of three ways: at the level frozen, by an agent
 // that removes everything from its own environment that leads to a proxy or to
-// a certificate. In the two others, where it follows what coo puts there at the
-// levels frozen and proxied, one replay has to do; SDKs and frameworks, of
-// which each process takes seconds, have only their 3 replays.
+// a certificate. SDKs and frameworks, of which each process takes seconds, have
+// only their 3 replays. Some clients, which stand for all, are tried at level
+// deterministic as well, where every system call of a replay must be that of
+// the recording.
 //
 //	go run ./proof/clients                 as above
-//	COO_PROOF=full go run ./proof/clients  20 replays, all in every way
+//	COO_PROOF=full go run ./proof/clients  20 replays, all in every way: also at frozen and
+//	                                       proxied with the environment that coo puts there
 //	go run ./proof/clients -only openai -v what has the text in its name, with the commands
+//	go run ./proof/clients -way boxed      every client at level deterministic
 //
 // tools/clients.sh installs the clients first. One line is printed for each
 // client and way. If one does not come out, what it left behind is kept and
@@ -35,6 +38,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -65,7 +69,7 @@ func run() error {
 		b.replays = 20
 	}
 	only := flag.String("only", "", "what has `TEXT` in its name")
-	way := flag.String("way", "", "one `WAY`: guided, bare or proxied; or boxed, at level deterministic")
+	way := flag.String("way", "", "one `WAY`: guided, bare, proxied, or boxed")
 	workers := flag.Int("workers", 2*runtime.NumCPU(), "how many clients at once")
 	flag.StringVar(&b.coo, "coo", "", "the binary `FILE`; none: it is built")
 	flag.IntVar(&b.replays, "replays", b.replays, "how many replays")
@@ -90,12 +94,12 @@ func run() error {
 	var tries []*try
 	for i := range clients {
 		ways := clients[i].ways(b.full)
-		if *way == boxed {
-			ways = []string{boxed}
+		if *way != "" {
+			ways = slices.DeleteFunc(clients[i].ways(true), func(w string) bool { return w != *way })
 		}
-		for j, w := range ways {
-			if strings.Contains(clients[i].name, *only) && (*way == "" || *way == w) {
-				tries = append(tries, b.try(&clients[i], w, j == 0))
+		for _, w := range ways {
+			if strings.Contains(clients[i].name, *only) {
+				tries = append(tries, b.try(&clients[i], w))
 			}
 		}
 	}
@@ -133,15 +137,11 @@ func boxes() (string, error) {
 	return scratch(caches)
 }
 
-// try is one client in one way; hardest says that the others are less.
-func (b *bench) try(c *client, way string, hardest bool) *try {
-	t := &try{
-		bench: b, client: c, way: way, replays: b.replays, thorough: b.full || hardest && !c.heavy, done: make(chan struct{}),
+// try is one client in one way.
+func (b *bench) try(c *client, way string) *try {
+	return &try{
+		bench: b, client: c, way: way, replays: b.replays, thorough: b.full || !c.heavy, done: make(chan struct{}),
 	}
-	if !hardest && !b.full {
-		t.replays = 1
-	}
-	return t
 }
 
 // build makes coo and the Go client.

@@ -14,7 +14,7 @@ import (
 // each client does in which way. dir is where the lock files are.
 func table(dir string) (string, error) {
 	var b strings.Builder
-	b.WriteString("| client | version | `frozen` | `frozen`, variables removed | `proxied` |\n|---|---|---|---|---|\n")
+	b.WriteString("| client | version | `frozen` | `frozen`, variables removed | `proxied` | `deterministic` |\n|---|---|---|---|---|---|\n")
 	var notes []string
 	note := func(text string) string {
 		for i, n := range notes {
@@ -41,7 +41,7 @@ func table(dir string) (string, error) {
 		if c.unguided != "" {
 			seen = "no " + note(c.unguided)
 		}
-		fmt.Fprintf(&b, "| %s | %s | yes | %s | %s |\n", c.name, version, removed, seen)
+		fmt.Fprintf(&b, "| %s | %s | yes | %s | %s | yes |\n", c.name, version, removed, seen)
 	}
 	b.WriteString("\n")
 	for i, n := range notes {
