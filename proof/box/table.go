@@ -69,6 +69,7 @@ var zoo = []program{
 	{file: "rwlock.c", topic: "threads", differs: may},
 	{file: "spinlock.c", topic: "threads", differs: may},
 	{file: "spin_clock.c", topic: "threads", differs: always},
+	{file: "spin_tsc.c", topic: "threads", differs: always},
 	{file: "spin_flag.c", topic: "threads", differs: outside},
 	{file: "spin_signal.c", topic: "threads", differs: outside},
 	{file: "semaphore.c", topic: "threads", differs: may},
