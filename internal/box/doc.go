@@ -70,4 +70,5 @@
 //	procself.go what it tells of a process            procnet.go and of its sockets
 //	begin.go    what a program inherits, its stack    limits.go  limits and priorities
 //	ports.go    ports of sockets                      inotify.go changes that are told
+//	netlink.go  network interfaces
 package box
