@@ -2,7 +2,7 @@
 # Installs what the tests need beyond Go: python3 for the independent
 # verifier, curl and openssl as clients of the proxy, strace for the
 # durability proof, qemu-user-static for the other architectures, a C compiler
-# for the race detector and, with Node, for the zoo, groff for the man pages,
+# for the race detector and, with Node, Perl and xz, for the zoo, groff for the man pages,
 # mkfs.xfs for a file system with reflinks.
 set -euo pipefail
 missing=()
@@ -18,6 +18,8 @@ echo '#include <stdio.h>' | gcc -E - >/dev/null 2>&1 || missing+=(libc6-dev)
 need node nodejs
 need curl curl
 need openssl openssl
+need perl perl
+need xz xz-utils
 need unshare util-linux
 need groff groff-base
 need git git
