@@ -45,7 +45,11 @@ func (x *tracer) settle(root *thread) error {
 	}
 	// The root keeps the page open, for each program to map.
 	const pageFD = 3
-	x.pageFile = fmt.Sprintf("/proc/%d/fd/%d", guestID(root.tid), pageFD)
+	seenAs := root.tid
+	if x.ids == nil {
+		seenAs = x.guestID(root.tid)
+	}
+	x.pageFile = fmt.Sprintf("/proc/%d/fd/%d", seenAs, pageFD)
 	_, err := root.surely("clock", unix.SYS_FCNTL, pageFD, unix.F_SETFD, unix.FD_CLOEXEC)
 	return err
 }
@@ -111,7 +115,7 @@ func (t *thread) vectorsAt(at uint64) (v vectors, ok bool) {
 		if !ok || !there {
 			return v, false
 		}
-		move(append([]byte(s), 0))
+		move(append([]byte(t.proc.ran.named(s)), 0))
 	}
 	next() // the end of argv
 	for ok && next() != 0 {
@@ -127,7 +131,19 @@ func (t *thread) vectorsAt(at uint64) (v vectors, ok bool) {
 		case auxPlatform:
 			s, _ := t.text(value, 64)
 			move(append([]byte(s), 0))
+		case auxExecName:
+			if s, ok := t.text(value, unix.PathMax); ok && t.proc.ran.named(s) != s {
+				move(append([]byte(t.proc.ran.name), 0))
+			}
 		}
 	}
 	return v, false
+}
+
+// named returns the name that the program has given to what was executed.
+func (r *renamed) named(s string) string {
+	if r.host != "" && s == r.host {
+		return r.name
+	}
+	return s
 }

@@ -51,7 +51,7 @@ func (x *tracer) foreign(t *thread) bool {
 	if !ok || path == "" {
 		return false
 	}
-	f, err := os.OpenFile(t.resolve(at, path), os.O_RDONLY|unix.O_NONBLOCK, 0) // a FIFO would wait
+	f, err := os.OpenFile(x.resolve(t, at, path), os.O_RDONLY|unix.O_NONBLOCK, 0) // a FIFO would wait
 	if err != nil {
 		return false
 	}

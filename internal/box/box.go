@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"os"
 	"runtime"
 	"syscall"
 	"unsafe"
@@ -50,6 +51,12 @@ type Config struct {
 	Names   []int
 	Answer  func(query []byte) []byte
 	Own4    netip.Addr // the program's own address, beside loopback
+
+	// Views are what it sees where without a process namespace of its own,
+	// and with that without mounts. Inside says that it has no network either:
+	// its sockets are put where nobody else's are.
+	Views  []View
+	Inside bool
 
 	// Trace, when not nil, gets a line for each call that stopped.
 	Trace io.Writer
@@ -107,10 +114,24 @@ func (x *tracer) start() error {
 	runtime.LockOSThread()
 	ignoreStops()
 	if _, _, e := unix.Syscall(unix.SYS_PERSONALITY, addrNoRandomize, 0, 0); e != 0 {
-		x.broken("addresses are random: personality(2) is forbidden here (%v): Docker needs --security-opt seccomp=unconfined", e)
+		x.random = true
+	}
+	dir := x.Dir
+	if !x.Own {
+		x.ids = newIDs()
+		x.views = newViews(x.Views, x.ids)
+		dir = x.views.host(dir)
+		x.tag, x.queues = fmt.Sprintf("coo-%x-", os.Getpid()), map[string]bool{}
+		if x.Inside {
+			n, names, err := newInner(x.Own4, os.Getpid())
+			if err != nil {
+				return err
+			}
+			x.inner, x.Names = n, append(x.Names, names)
+		}
 	}
 	attr := &syscall.ProcAttr{
-		Dir: x.Dir, Env: []string{},
+		Dir: dir, Env: []string{},
 		Files: []uintptr{uintptr(x.Stdin), uintptr(x.Stdout), uintptr(x.Stderr)},
 		Sys:   &syscall.SysProcAttr{Ptrace: true, Pdeathsig: syscall.SIGKILL},
 	}
@@ -119,8 +140,6 @@ func (x *tracer) start() error {
 	}
 	if x.Own {
 		attr.Sys.Cloneflags = unix.CLONE_NEWPID
-	} else {
-		x.broken("process numbers are the machine's: a process namespace of its own, with a /proc to match, is refused here")
 	}
 	pid, err := syscall.ForkExec("/proc/self/exe", []string{"coo: root"}, attr)
 	if err != nil {
@@ -128,6 +147,9 @@ func (x *tracer) start() error {
 	}
 	root := &thread{tid: pid}
 	x.root = pid
+	if x.ids != nil {
+		x.ids.give(pid)
+	}
 	if _, err := waitThread(pid); err != nil {
 		return err
 	}
@@ -186,6 +208,8 @@ func (x *tracer) prepareRoot(root *thread) error {
 		if err := root.ownProc(); err != nil {
 			return err
 		}
+	} else if _, err := root.surely("orphans", unix.SYS_PRCTL, unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return err // what loses its parent becomes a child of the root
 	}
 	if x.Confine == nil {
 		return nil
@@ -242,6 +266,9 @@ func (x *tracer) close() {
 		if p.pidfd > 0 {
 			unix.Close(p.pidfd)
 		}
+	}
+	if x.ids != nil {
+		x.removeSysV()
 	}
 	if x.root == 0 {
 		return

@@ -89,6 +89,11 @@ func (x *tracer) listing(t *thread, n int, at int64) *dirList {
 	if err != nil {
 		return nil
 	}
+	if dir, ok := t.directory(n); ok {
+		entries = x.ownEntries(dir, entries)
+		x.topEntries(dir, entries)
+		slices.SortFunc(entries, func(a, b dirEntry) int { return compareNames(a.name, b.name) })
+	}
 	l := &dirList{key, entries}
 	x.files.lists[by] = l
 	return l

@@ -5,6 +5,7 @@ package box
 import (
 	"encoding/binary"
 	"slices"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -34,6 +35,9 @@ func statfs(x *tracer, t *thread) outcome {
 	if !slices.Contains(knownFS, kind) {
 		kind = unix.EXT4_SUPER_MAGIC
 	}
+	if x.views != nil {
+		kind = x.kindOfFS(t, kind)
+	}
 	const mounted = 0x1020 // ST_RELATIME, and that the flags are valid
 	var b []byte
 	for _, v := range []uint64{
@@ -60,4 +64,23 @@ func ioctl(x *tracer, t *thread) outcome {
 		t.answer(-int64(unix.EOPNOTSUPP))
 	}
 	return goOn
+}
+
+// kindOfFS is the kind of the file system that a call of statfs asks about,
+// where what would be one in memory is a view.
+func (x *tracer) kindOfFS(t *thread, kind uint64) uint64 {
+	host, ok := "", false
+	if t.nr == unix.SYS_FSTATFS {
+		host, ok = readLink(procPath(t.tid, "fd/"+strconv.Itoa(t.intArg(0))))
+	} else if name, there := t.text(t.arg(0), unix.PathMax); there {
+		var w *walk
+		if w, ok = x.walk(t, unix.AT_FDCWD, name, true); ok {
+			host = w.host()
+		}
+	}
+	_, memory := x.views.inMemory(host)
+	if !ok || !memory {
+		return kind
+	}
+	return unix.TMPFS_MAGIC
 }

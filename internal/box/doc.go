@@ -71,4 +71,14 @@
 //	begin.go    what a program inherits, its stack    limits.go  limits and priorities
 //	ports.go    ports of sockets                      inotify.go changes that are told
 //	netlink.go  network interfaces
+//
+// What stands for namespaces where they are forbidden:
+//
+//	bare.go     a call is changed, and its result     ids.go     numbers of processes
+//	views.go    what a path leads to                  paths.go   paths in calls
+//	inner.go    addresses of sockets                  addrs.go   addresses in calls
+//	procids.go  numbers in /proc                      senders.go, owners.go: numbers elsewhere
+//	interfaces.go what there is                         innerports.go: ports that are taken
+//	sysv.go     shared memory, semaphores, messages   view.go
+//	place.go    a new program's addresses             mapped.go  and those of what it maps
 package box

@@ -20,7 +20,14 @@ func (x *tracer) execFirst(t *thread) error {
 	if err != nil {
 		return err
 	}
-	b, argv, envp := execArgs(uint64(at), x.Exe, x.Argv, x.Env)
+	exe := x.Exe
+	if x.views != nil {
+		exe = x.views.host(exe)
+	}
+	if exe != x.Exe {
+		t.executes = renamed{x.Exe, exe}
+	}
+	b, argv, envp := execArgs(uint64(at), exe, x.Argv, x.Env)
 	if !t.write(uint64(at), b) {
 		return fmt.Errorf("arguments: the memory for them is not there")
 	}
@@ -81,7 +88,7 @@ func (x *tracer) filterCalls(t *thread) error {
 	if err != nil {
 		return err
 	}
-	b := filterBytes(scratchAddr)
+	b := filterBytes(scratchAddr, x.passing())
 	if !t.write(scratchAddr, b) {
 		return fmt.Errorf("filter: the memory for it is not there")
 	}
@@ -103,6 +110,7 @@ const (
 	auxIgnore   = 1
 	auxPlatform = 15
 	auxRandom   = 25
+	auxExecName = 31
 	auxVDSO     = 33
 )
 
@@ -111,6 +119,12 @@ const (
 func (x *tracer) firstInstruction(t *thread) error {
 	if err := unix.PtraceGetRegs(t.tid, &t.regs); err != nil {
 		return fmt.Errorf("registers: %w", err)
+	}
+	if x.random {
+		if err := x.place(t); err != nil {
+			x.broken("addresses are random here, because personality(2) is forbidden, and they could not be changed (%v): "+
+				"docker run --security-opt seccomp=unconfined, or a profile that allows personality with 262144, ADDR_NO_RANDOMIZE", err)
+		}
 	}
 	restore, err := t.pokeCode()
 	if err != nil {
@@ -124,6 +138,7 @@ func (x *tracer) firstInstruction(t *thread) error {
 	if _, err := t.surely("time stamp counter", unix.SYS_PRCTL, prSetTSC, tscFaults, 0, 0, 0); err != nil {
 		return err
 	}
+	t.proc.ran = t.executes
 	t.placeStack()
 	if err := x.auxiliary(t); err != nil {
 		return err
@@ -179,7 +194,7 @@ func execve(x *tracer, t *thread) outcome {
 		return goOn
 	}
 	p := t.proc
-	if unix.PtraceSyscall(t.tid, 0) != nil {
+	if !x.enterExec(t) || unix.PtraceSyscall(t.tid, 0) != nil {
 		return x.lost(t)
 	}
 	executed := false
@@ -208,10 +223,7 @@ func execve(x *tracer, t *thread) outcome {
 		case ws.StopSignal() == unix.SIGTRAP|0x80:
 			t.after = true
 			if !executed {
-				if unix.PtraceGetRegs(t.tid, &t.regs) != nil {
-					return x.lost(t)
-				}
-				return goOn
+				return x.notExecuted(t)
 			}
 			return x.executed(t)
 		default:

@@ -191,6 +191,9 @@ func reads(x *tracer, t *thread) outcome {
 		if out == goOn && !t.dirty && t.isInotify(f.n) {
 			return x.readEvents(t)
 		}
+		if out == goOn && !t.dirty && x.ids != nil && t.proc.lookIn {
+			t.taking = t.isOf(f.n, "anon_inode:[signalfd]")
+		}
 		return out
 	case pipeFD, socketFD, outputFD:
 		return x.inputReady(t, f.n)
@@ -487,7 +490,12 @@ func (x *tracer) changed() func() bool {
 }
 
 // resolve returns a path of the program's as the tracer reaches it.
-func (t *thread) resolve(at int, path string) string {
+func (x *tracer) resolve(t *thread, at int, path string) string {
+	if x.views != nil {
+		if host, ok := x.hostPath(t, at, path, true); ok {
+			return host
+		}
+	}
 	base := "/proc/" + strconv.Itoa(t.tid)
 	switch {
 	case strings.HasPrefix(path, "/"):
@@ -517,7 +525,7 @@ func (x *tracer) openFIFO(t *thread, st unix.Stat_t, flags uint64) outcome {
 	if other() {
 		// The kernel would wait for the other end, which stands still: it is
 		// opened for both directions for a moment, in the tracer.
-		own, err := os.OpenFile("/proc/"+strconv.Itoa(t.tid)+"/root"+x.fifoPath(t), os.O_RDWR|unix.O_NONBLOCK, 0)
+		own, err := os.OpenFile(x.resolve(t, unix.AT_FDCWD, x.fifoPath(t)), os.O_RDWR|unix.O_NONBLOCK, 0)
 		if err != nil {
 			return goOn
 		}
@@ -571,6 +579,9 @@ func (x *tracer) fifoPath(t *thread) string {
 		link = "/fd/" + strconv.Itoa(at)
 	}
 	dir, _ := os.Readlink("/proc/" + strconv.Itoa(t.tid) + link)
+	if x.views != nil {
+		dir = x.views.inside(dir)
+	}
 	return dir + "/" + path
 }
 

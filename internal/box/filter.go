@@ -18,7 +18,7 @@ const (
 // filter returns the program of the kernel's packet filter machine that
 // decides which calls stop: all but those that pass. A call of another
 // instruction set is one that does not exist.
-func filter() []unix.SockFilter {
+func filter(passing []uint64) []unix.SockFilter {
 	const (
 		load  = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS
 		equal = unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
@@ -32,12 +32,14 @@ func filter() []unix.SockFilter {
 		enosys,
 		{Code: load, K: offNumber},
 	}
-	passing := slices.Clone(passes)
-	slices.Sort(passing)
+	passing = slices.Sorted(slices.Values(passing))
 	for _, nr := range passing {
 		prog = append(prog,
 			unix.SockFilter{Code: equal, K: uint32(nr), Jf: 1},
 			unix.SockFilter{Code: ret, K: unix.SECCOMP_RET_ALLOW})
+	}
+	for _, nr := range absent {
+		prog = append(prog, unix.SockFilter{Code: equal, K: uint32(nr), Jf: 1}, enosys)
 	}
 	const x32 = 0x40000000
 	return append(prog,
@@ -47,8 +49,8 @@ func filter() []unix.SockFilter {
 
 // filterBytes is the filter as the kernel reads it at an address: struct
 // sock_fprog, then the instructions.
-func filterBytes(at uint64) []byte {
-	prog := filter()
+func filterBytes(at uint64, passing []uint64) []byte {
+	prog := filter(passing)
 	b := binary.LittleEndian.AppendUint64(nil, uint64(len(prog)))
 	b = binary.LittleEndian.AppendUint64(b, at+16)
 	for _, i := range prog {

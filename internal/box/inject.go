@@ -199,17 +199,24 @@ func setArgs(r *unix.PtraceRegs, args []uint64) {
 	}
 }
 
-// instead makes another call in place of the one that the thread stands
-// before, and returns its result. The thread is then after that call: answer,
+// instead makes another call of the program's in place of the one that the
+// thread stands before, and returns its result. The thread is then after that call: answer,
 // or again, says how it goes on. ok is false when the thread is no more.
 func (x *tracer) instead(t *thread, nr uintptr, args ...uint64) (ret int64, ok bool) {
 	r := t.regs
 	r.Orig_rax, r.Rax = uint64(nr), ^uint64(unix.ENOSYS)+1
 	setArgs(&r, args)
-	if unix.PtraceSetRegs(t.tid, &r) != nil {
-		return 0, false
-	}
-	return x.exitStop(t)
+	c := x.entering(t, &r)
+	c.regs = true
+	return x.makeChanged(t, &r, c)
+}
+
+// insteadOwn does the same with a call of the tracer's own.
+func (x *tracer) insteadOwn(t *thread, nr uintptr, args ...uint64) (ret int64, ok bool) {
+	r := t.regs
+	r.Orig_rax, r.Rax = uint64(nr), ^uint64(unix.ENOSYS)+1
+	setArgs(&r, args)
+	return x.makeChanged(t, &r, &change{regs: true})
 }
 
 // exitStop lets the thread make the call that it stands before, which does

@@ -72,7 +72,7 @@ func (x *tracer) inName(t *thread, do func(call func(nr uintptr, args ...uint64)
 		var ret int64
 		if before {
 			before = false
-			ret, alive = x.instead(t, nr, args...)
+			ret, alive = x.insteadOwn(t, nr, args...)
 		} else {
 			r := at
 			r.Rip -= uint64(len(syscallCode))
@@ -169,8 +169,8 @@ func (x *tracer) takeSent(t *thread, n int) (int, error) {
 		if e = errno(s); e != 0 {
 			return
 		}
-		t.write(scratchAddr, letter(name, n))
-		e = errno(call(unix.SYS_SENDMSG, uint64(s), scratchAddr, unix.MSG_DONTWAIT))
+		t.write(letterAt, letter(name, n))
+		e = errno(call(unix.SYS_SENDMSG, uint64(s), letterAt, unix.MSG_DONTWAIT))
 		call(unix.SYS_CLOSE, uint64(s))
 	})
 	if e != 0 {
@@ -192,7 +192,11 @@ func (x *tracer) takeSent(t *thread, n int) (int, error) {
 	return fds[0], nil
 }
 
-// letter lays out the argument of sendmsg(2) at the scratch: struct msghdr,
+// letterAt is where that is in the scratch: what is taken may be taken while a
+// call of the program's is being made ready there.
+const letterAt = scratchAddr + 47<<10
+
+// letter lays out the argument of sendmsg(2): struct msghdr,
 // an address of unix(7), a byte of data, and the descriptor.
 func letter(name string, fd int) []byte {
 	const header, addr, vector, data, control = 0, 64, 192, 208, 216
@@ -204,13 +208,13 @@ func letter(name string, fd int) []byte {
 	}
 	copy(b[addr:], address)
 	rights := unix.UnixRights(fd)
-	put(header, scratchAddr+addr)
+	put(header, letterAt+addr)
 	put(header+8, uint64(len(address)))
-	put(header+16, scratchAddr+vector)
+	put(header+16, letterAt+vector)
 	put(header+24, 1)
-	put(header+32, scratchAddr+control)
+	put(header+32, letterAt+control)
 	put(header+40, uint64(len(rights)))
-	put(vector, scratchAddr+data)
+	put(vector, letterAt+data)
 	put(vector+8, 1)
 	return append(b, rights...)
 }

@@ -123,8 +123,13 @@ func (x *tracer) holds(key inode) bool {
 // Links that mean another file for each process, as /proc/self/fd/1 does, are
 // not followed.
 func (x *tracer) find(t *thread, at int, name string, follow bool) (fd int, ok bool) {
-	name, ok = t.absolute(at, name)
-	if !ok {
+	if x.views != nil {
+		w, ok := x.walk(t, at, name, follow)
+		if !ok {
+			return -1, false
+		}
+		name = w.host()
+	} else if name, ok = t.absolute(at, name); !ok {
 		return -1, false
 	}
 	root, ok := x.rootOf(t)
@@ -175,7 +180,11 @@ func (t *thread) absolute(at int, name string) (string, bool) {
 	if err != nil || n == len(b) || n == 0 || b[0] != '/' {
 		return "", false
 	}
-	return string(b[:n]) + "/" + name, true
+	dir := string(b[:n])
+	if t.views != nil {
+		dir = t.views.inside(dir)
+	}
+	return dir + "/" + name, true
 }
 
 func procPath(tid int, name string) string {
@@ -216,7 +225,12 @@ func (x *tracer) touchParent(t *thread, at int, name string) {
 // moves is the handler of calls after which a path may mean another file to
 // some process than to others, or be forbidden to it: from then on the
 // program asks for the state of files itself.
-func moves(x *tracer, _ *thread) outcome {
+func moves(x *tracer, t *thread) outcome {
+	if x.views != nil && t.nr == unix.SYS_CHROOT {
+		x.noted("%s asked for another root directory, and was refused it: where there are no mounts, paths are changed by the one that there is", t.proc.name())
+		t.answer(-int64(unix.EPERM))
+		return goOn
+	}
 	if x.files.root != 0 {
 		unix.Close(x.files.root)
 	}

@@ -10,10 +10,12 @@ import (
 )
 
 // isInotify reports whether a descriptor tells of changes of files, inotify(7).
-func (t *thread) isInotify(n int) bool {
-	var b [64]byte
-	size, err := unix.Readlink(procPath(t.tid, "fd/"+strconv.Itoa(n)), b[:])
-	return err == nil && string(b[:size]) == "anon_inode:inotify"
+func (t *thread) isInotify(n int) bool { return t.isOf(n, "anon_inode:inotify") }
+
+// isOf reports whether a descriptor's file is of a kind that has no path.
+func (t *thread) isOf(n int, kind string) bool {
+	link, ok := readLink(procPath(t.tid, "fd/"+strconv.Itoa(n)))
+	return ok && link == kind
 }
 
 // readEvents lets the kernel tell of changes, and gives the two names of a

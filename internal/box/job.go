@@ -4,7 +4,6 @@ package box
 
 import (
 	"encoding/binary"
-	"fmt"
 	"slices"
 	"unsafe"
 
@@ -200,7 +199,7 @@ func (p *process) childStatus(status uint32) []byte {
 }
 
 // waitsFor returns which processes the first argument of wait4(2) means.
-func (t *thread) waitsFor(n int) func(*process) bool {
+func (x *tracer) waitsFor(t *thread, n int) func(*process) bool {
 	return func(p *process) bool {
 		switch {
 		case n > 0:
@@ -208,21 +207,21 @@ func (t *thread) waitsFor(n int) func(*process) bool {
 		case n == 0:
 			return group(p.pid) == group(t.proc.pid)
 		case n < -1:
-			return guestID(group(p.pid)) == -n
+			return x.guestID(group(p.pid)) == -n
 		}
 		return true
 	}
 }
 
 // waitsForID does the same for waitid(2).
-func (t *thread) waitsForID(kind, n int) func(*process) bool {
+func (x *tracer) waitsForID(t *thread, kind, n int) func(*process) bool {
 	switch kind {
 	case unix.P_PID:
-		return t.waitsFor(n)
+		return x.waitsFor(t, n)
 	case unix.P_PGID:
-		return t.waitsFor(-n)
+		return x.waitsFor(t, -n)
 	case unix.P_PIDFD:
-		return func(p *process) bool { return lastWord(fdinfoField(t.tid, n, "NSpid")) == fmt.Sprint(p.id) }
+		return func(p *process) bool { return x.pidfdOf(t, n, p) }
 	}
-	return t.waitsFor(-1)
+	return x.waitsFor(t, -1)
 }

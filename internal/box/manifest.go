@@ -33,6 +33,9 @@ func (m *manifest) opened(t *thread, at int, name string, flags uint64) {
 		if err != nil {
 			return
 		}
+		if t.views != nil {
+			dir = t.views.inside(dir)
+		}
 		name = dir + "/" + name
 	}
 	if flags&unix.O_ACCMODE != unix.O_WRONLY {
@@ -60,6 +63,9 @@ func (m *manifest) add(to *map[string]bool, name string) {
 // instruction: its file, and the loader's.
 func (m *manifest) executed(t *thread) {
 	for _, r := range mappings(t.tid) {
+		if t.views != nil {
+			r.path = t.views.inside(r.path)
+		}
 		if strings.HasPrefix(r.path, "/") {
 			m.add(&m.read, r.path)
 		}
@@ -73,11 +79,18 @@ const mostFiles = 1000
 // regular files.
 func (x *tracer) tellManifest() {
 	own := ownDirectory("/tmp")
+	if x.views != nil {
+		own = 0 // it is a view
+	}
 	for kind, set := range map[EventKind]map[string]bool{Used: x.manifest.read, Changed: x.manifest.changed} {
 		var files []File
 		for name := range set {
+			host := name
+			if x.views != nil {
+				host = x.views.host(name)
+			}
 			var st unix.Stat_t
-			if unix.Stat(name, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || strings.HasPrefix(name, "/tmp/") && st.Dev == own {
+			if unix.Stat(host, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || strings.HasPrefix(name, "/tmp/") && (st.Dev == own || x.isOwnFile(host)) {
 				continue
 			}
 			files = append(files, File{name, st.Dev, st.Ino})
@@ -97,4 +110,10 @@ func ownDirectory(dir string) uint64 {
 		return 0
 	}
 	return st.Dev
+}
+
+// isOwnFile reports whether a file of the machine's stands for one in memory.
+func (x *tracer) isOwnFile(host string) bool {
+	_, ok := x.views.inMemory(host)
+	return ok
 }

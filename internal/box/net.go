@@ -68,12 +68,12 @@ func connects(x *tracer, t *thread) outcome {
 	defer unix.Close(own)
 	typ, err := unix.GetsockoptInt(own, unix.SOL_SOCKET, unix.SO_TYPE)
 	if err != nil || typ != unix.SOCK_STREAM {
-		x.givePort(own)
+		x.givePort(own, to)
 		return goOn
 	}
 	if x.Outside == nil || !x.Outside(to) {
 		x.inet = true
-		x.givePort(own)
+		x.givePort(own, to)
 		// Inside, the kernel's own timers must not be waited for.
 		unix.SetsockoptInt(own, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) //nolint:errcheck // then it is no TCP
 		return goOn
@@ -164,6 +164,15 @@ func (x *tracer) further(t *thread, nr uintptr, args ...uint64) int64 {
 		return -int64(unix.EIO)
 	}
 	return ret
+}
+
+// furtherChanged makes another call of the program's.
+func (x *tracer) furtherChanged(t *thread, nr uintptr, args ...uint64) int64 {
+	r := t.regs
+	r.Orig_rax = uint64(nr)
+	setArgs(&r, args)
+	c := x.entering(t, &r)
+	return c.back(x.further(t, nr, r.Rdi, r.Rsi, r.Rdx, r.R10, r.R8, r.R9))
 }
 
 // A watcher is an epoll descriptor that had a socket in it.

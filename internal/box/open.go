@@ -50,7 +50,7 @@ func (x *tracer) isFIFO(t *thread, o opening) (st unix.Stat_t, ok bool) {
 	if o.flags&(unix.O_NONBLOCK|unix.O_PATH|unix.O_DIRECTORY) != 0 || o.flags&unix.O_ACCMODE == unix.O_RDWR {
 		return st, false
 	}
-	ok = unix.Stat(t.resolve(o.at, o.name), &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFIFO
+	ok = unix.Stat(x.resolve(t, o.at, o.name), &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFIFO
 	return st, ok
 }
 

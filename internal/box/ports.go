@@ -4,6 +4,7 @@ package box
 
 import (
 	"encoding/binary"
+	"net/netip"
 
 	"golang.org/x/sys/unix"
 )
@@ -38,7 +39,7 @@ func binds(x *tracer, t *thread) outcome {
 		binary.BigEndian.PutUint16(b[2:], x.nextPort())
 		t.write(scratchAddr, b)
 		if t.after {
-			ret = x.further(t, unix.SYS_BIND, t.arg(0), scratchAddr, uint64(len(b)))
+			ret = x.furtherChanged(t, unix.SYS_BIND, t.arg(0), scratchAddr, uint64(len(b)))
 		} else if ret, alive = x.instead(t, unix.SYS_BIND, t.arg(0), scratchAddr, uint64(len(b))); !alive {
 			return x.lost(t)
 		}
@@ -52,10 +53,13 @@ func binds(x *tracer, t *thread) outcome {
 
 // givePort binds a socket that is about to be bound by the kernel: by
 // connecting, or sending.
-func (x *tracer) givePort(own int) {
+func (x *tracer) givePort(own int, to netip.AddrPort) {
 	name, err := unix.Getsockname(own)
 	if err != nil {
 		return
+	}
+	if x.inner != nil {
+		name = x.inner.from(name, to)
 	}
 	for range mostPorts {
 		switch a := name.(type) {
@@ -63,12 +67,12 @@ func (x *tracer) givePort(own int) {
 			if a.Port != 0 {
 				return
 			}
-			err = unix.Bind(own, &unix.SockaddrInet4{Addr: a.Addr, Port: int(x.nextPort())})
+			err = unix.Bind(own, &unix.SockaddrInet4{Addr: a.Addr, Port: x.innerPort(x.nextPort())})
 		case *unix.SockaddrInet6:
 			if a.Port != 0 {
 				return
 			}
-			err = unix.Bind(own, &unix.SockaddrInet6{Addr: a.Addr, Port: int(x.nextPort())})
+			err = unix.Bind(own, &unix.SockaddrInet6{Addr: a.Addr, Port: x.innerPort(x.nextPort())})
 		default:
 			return
 		}
@@ -89,6 +93,39 @@ func (x *tracer) sendsUnbound(t *thread) {
 	}
 	defer unix.Close(own)
 	if typ, err := unix.GetsockoptInt(own, unix.SOL_SOCKET, unix.SO_TYPE); err == nil && typ == unix.SOCK_DGRAM {
-		x.givePort(own)
+		x.givePort(own, x.sentTo(t))
+		x.boundAnywhere(t, own)
 	}
+}
+
+// sentTo returns the address that a call sends to, if it is in its arguments.
+func (x *tracer) sentTo(t *thread) netip.AddrPort {
+	a, _, _ := t.sockaddr(t.arg(4), t.arg(5))
+	return a
+}
+
+// boundAnywhere notes that a socket that was given a port by sending is bound
+// to no address.
+func (x *tracer) boundAnywhere(t *thread, own int) {
+	if x.inner == nil {
+		return
+	}
+	ino := x.file(t, t.intArg(0)).st.Ino
+	if _, there := x.inner.bound[ino]; there {
+		return
+	}
+	switch a, _ := unix.Getsockname(own); a.(type) {
+	case *unix.SockaddrInet4:
+		x.inner.bound[ino] = netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
+	case *unix.SockaddrInet6:
+		x.inner.bound[ino] = netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
+	}
+}
+
+// innerPort is the machine's port for one that the program is given.
+func (x *tracer) innerPort(p uint16) int {
+	if x.inner == nil {
+		return int(p)
+	}
+	return int(x.inner.port(p))
 }

@@ -90,7 +90,7 @@ func (x *tracer) procContent(t *thread, name string) (string, bool) {
 	if slices.Contains([]string{"mounts", "net"}, first) {
 		return x.ownFile(t, strconv.Itoa(t.proc.id), name)
 	}
-	if first != "sysvipc" { // numbers of the program's own
+	if first != "sysvipc" || x.ids != nil { // numbers of the program's own
 		x.unknownFile(t, name)
 	}
 	return "", false
@@ -116,6 +116,14 @@ func readlinks(x *tracer, t *thread) outcome {
 	}
 	if !p.ok || t.procName(p.at, p.name) == "" {
 		return goOn
+	}
+	if x.ids != nil {
+		if link, ok := x.selfLink(t, t.procName(p.at, p.name)); ok {
+			link = link[:min(uint64(len(link)), room)]
+			t.write(to, []byte(link))
+			t.answer(int64(len(link)))
+			return goOn
+		}
 	}
 	ret, out := x.passStopped(t)
 	if out != goOn || ret <= 0 {

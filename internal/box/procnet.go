@@ -31,7 +31,7 @@ func (x *tracer) inetSockets(_ *thread, old string) string {
 	var rows [][]string
 	for line := range strings.Lines(rest) {
 		// How long a socket is kept after its end the kernel's timer says.
-		if f := strings.Fields(line); len(f) > 9 && f[3] != timeWait && !own[f[9]] {
+		if f := strings.Fields(line); len(f) > 9 && f[3] != timeWait && !own[f[9]] && x.innerRow(f) {
 			rows = append(rows, f)
 		}
 	}
@@ -46,6 +46,27 @@ func (x *tracer) inetSockets(_ *thread, old string) string {
 			i, f[1], f[2], f[3], f[7], ino)
 	}
 	return out
+}
+
+// innerRow changes the addresses of a socket of the program's, where others
+// are in the same list: false for one of those.
+func (x *tracer) innerRow(f []string) bool {
+	if x.inner == nil {
+		return true
+	}
+	host, _, _ := strings.Cut(f[1], ":")
+	if strings.Trim(host, "0") == "" {
+		return false // a socket of somebody else's
+	}
+	var mine, peer bool
+	f[1], mine = x.inner.seenHex(f[1])
+	f[2], peer = x.inner.seenHex(f[2])
+	ino, _ := strconv.ParseUint(f[9], 10, 64)
+	if b, ok := x.inner.bound[ino]; ok && mine && b.Addr().IsUnspecified() {
+		_, port, _ := strings.Cut(f[1], ":")
+		f[1] = strings.Repeat("0", len(f[2])-len(":0000")) + ":" + port
+	}
+	return mine && peer
 }
 
 // ownSockets are the tracer's, which are in the program's network: by which
@@ -75,7 +96,7 @@ func (x *tracer) unixSockets(_ *thread, old string) string {
 		if n := x.files.nodes[inode{x.devOf("socket"), ino}]; n != nil {
 			rows[n.number] = fmt.Sprintf("0000000000000000: 00000002 %s %s %s %s %5d", f[2], f[3], f[4], f[5], n.number)
 			if len(f) > 7 {
-				rows[n.number] += " " + f[7]
+				rows[n.number] += " " + x.unixName(f[7])
 			}
 		}
 	}
@@ -89,4 +110,15 @@ func (x *tracer) unixSockets(_ *thread, old string) string {
 		out += rows[n] + "\n"
 	}
 	return out
+}
+
+// unixName is the name of a Unix socket as the program has given it.
+func (x *tracer) unixName(name string) string {
+	if x.inner == nil {
+		return name
+	}
+	if rest, ok := strings.CutPrefix(name, "@"+x.tag); ok {
+		return "@" + rest
+	}
+	return x.views.inside(name)
 }

@@ -70,17 +70,22 @@ var editedFiles = map[string]func(x *tracer, who *thread, old string) string{
 
 // ownFile returns what a file about a process or a thread is to tell.
 func (x *tracer) ownFile(t *thread, dir, name string) (string, bool) {
+	kernel := procPath(t.tid, "root/proc/"+x.procDir(dir))
 	old := func() (string, bool) {
-		b, err := os.ReadFile(procPath(t.tid, "root/proc/"+dir+"/"+name))
+		b, err := os.ReadFile(kernel + "/" + name)
 		return string(b), err == nil
 	}
 	if s, ok := fixedFiles[name]; ok {
-		_, err := os.Stat(procPath(t.tid, "root/proc/"+dir))
+		_, err := os.Stat(kernel)
 		return s, err == nil
 	}
 	who := x.threadOf(dir)
 	if name == "auxv" && who != nil {
 		return string(who.proc.auxv), true
+	}
+	if name == "cmdline" && who != nil && who.proc.ran.host != "" {
+		s, ok := old()
+		return strings.Replace(s, who.proc.ran.host+"\x00", who.proc.ran.name+"\x00", 1), ok
 	}
 	edit, ok := editedFiles[name]
 	if !ok {
@@ -138,6 +143,8 @@ func (x *tracer) statOf(who *thread, old string) string {
 	if i < 0 {
 		return old
 	}
+	old = x.statIDs(old)
+	i = strings.LastIndexByte(old, ')')
 	f := append([]string{"", ""}, strings.Fields(old[i+1:])...) // f[2] is field 3
 	set := func(field int, value any) {
 		if field-1 < len(f) {
@@ -226,7 +233,7 @@ var statusLines = [][2]string{
 func (x *tracer) statusOf(who *thread, old string) string {
 	said := map[string]string{}
 	for _, l := range lines(old) {
-		said[l[0]] = l[1]
+		said[l[0]] = x.statusID(l[0], l[1])
 	}
 	if who != nil {
 		said["State"] = who.stateLetter()
@@ -255,6 +262,9 @@ func (x *tracer) mapLine(line string) string {
 	name := ""
 	if len(f) > 5 {
 		name = strings.Join(f[5:], " ")
+		if x.views != nil {
+			name = x.views.inside(name)
+		}
 	}
 	ino, _ := strconv.ParseUint(f[4], 10, 64)
 	if ino != 0 {
@@ -331,6 +341,8 @@ func (x *tracer) fdinfoOf(who *thread, n, old string) string {
 			}
 		case "eventfd-id":
 			continue
+		case "Pid", "NSpid":
+			line = name + ":\t" + x.statusID(name, strings.TrimSpace(strings.TrimPrefix(line, name+":"))) + "\n"
 		case "tfd":
 			line, _, _ = strings.Cut(line, " pos:")
 			line = strings.TrimRight(line, "\n") + "\n"

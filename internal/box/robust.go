@@ -116,7 +116,15 @@ func (x *tracer) leave(t *thread) {
 	}
 	for _, entry := range list {
 		at := entry&^1 + offset
-		if v, ok := t.word32(at); ok && int(v&ownerMask) == t.id && v&hasWaiter != 0 {
+		v, ok := t.word32(at)
+		if !ok || int(v&ownerMask) != t.id {
+			continue
+		}
+		if x.ids != nil {
+			// To the kernel it is the lock of another.
+			t.setWord32(at, v&hasWaiter|ownerDied)
+		}
+		if v&hasWaiter != 0 {
 			t.owned = append(t.owned, owned{x.futexKey(t, at, false), entry&1 != 0})
 		}
 	}

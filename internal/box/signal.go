@@ -169,6 +169,7 @@ func (x *tracer) signalled(t *thread, sig unix.Signal) outcome {
 	} else {
 		x.fromOutside(t, sig)
 	}
+	x.tellSender(t)
 	if s := signalsOf(t.tid); s.effective(bit(int(sig)))&^s.caught != 0 {
 		x.leaveAll(t.proc) // it ends by that
 	}
@@ -216,6 +217,9 @@ func sends(x *tracer, t *thread) outcome {
 			return out
 		}
 	}
+	if x.ids != nil && t.nr == unix.SYS_KILL && t.intArg(0) == -1 {
+		return x.sendsAll(t, sig)
+	}
 	var doomed, continued []*process
 	switch unix.Signal(sig) {
 	case unix.SIGKILL:
@@ -248,7 +252,10 @@ func (x *tracer) fromOutside(t *thread, sig unix.Signal) bool {
 	info, ok := t.siginfo()
 	code, sender := int32(binary.LittleEndian.Uint32(info[8:])), binary.LittleEndian.Uint32(info[16:])
 	const user, byThread, queued = 0, -6, -1 // SI_USER, SI_TKILL, SI_QUEUE
-	if !ok || !x.Own || sender != 0 || code != user && code != byThread && code != queued {
+	if x.ids != nil && x.ids.inside[int(sender)] != 0 {
+		return false
+	}
+	if !ok || x.ids == nil && sender != 0 || code != user && code != byThread && code != queued {
 		return false
 	}
 	switch sig {
@@ -279,7 +286,7 @@ func (x *tracer) targets(t *thread) []*process {
 		case t.nr == unix.SYS_TKILL:
 			meant = slices.ContainsFunc(p.threads, func(o *thread) bool { return o.id == n })
 		case t.nr == unix.SYS_PIDFD_SEND_SIGNAL:
-			meant = strconv.Itoa(p.id) == fdinfoField(t.tid, n, "Pid") || lastWord(fdinfoField(t.tid, n, "NSpid")) == strconv.Itoa(p.id)
+			meant = x.pidfdOf(t, n, p)
 		case n > 0:
 			meant = p.id == n
 		case n == 0:
@@ -287,13 +294,22 @@ func (x *tracer) targets(t *thread) []*process {
 		case n == -1:
 			meant = p != t.proc
 		default:
-			meant = guestID(group(p.pid)) == -n
+			meant = x.guestID(group(p.pid)) == -n
 		}
 		if meant {
 			out = append(out, p)
 		}
 	}
 	return out
+}
+
+// pidfdOf reports whether a descriptor of a thread's is a pidfd of a process.
+func (x *tracer) pidfdOf(t *thread, n int, p *process) bool {
+	if x.ids != nil {
+		return fdinfoField(t.tid, n, "Pid") == strconv.Itoa(p.pid)
+	}
+	id := strconv.Itoa(p.id)
+	return fdinfoField(t.tid, n, "Pid") == id || lastWord(fdinfoField(t.tid, n, "NSpid")) == id
 }
 
 func group(pid int) int {

@@ -26,6 +26,28 @@ func sockets(x *tracer, t *thread) outcome {
 			t.answer(ret)
 		}
 		return out
+	case x.inner != nil && (family == unix.AF_INET || family == unix.AF_INET6):
+		if e := innerProtocol(t.intArg(1)&kind, t.intArg(2)); e != 0 {
+			t.answer(-int64(e))
+		}
 	}
 	return goOn
+}
+
+// innerProtocol says what is wrong with a socket of IPv4 or IPv6 where the
+// program has no network of its own: only TCP and UDP name their peers in the
+// calls that are changed.
+func innerProtocol(kind, protocol int) unix.Errno {
+	const mptcp = 262
+	switch {
+	case kind == unix.SOCK_STREAM && (protocol == 0 || protocol == unix.IPPROTO_TCP || protocol == mptcp),
+		kind == unix.SOCK_DGRAM && (protocol == 0 || protocol == unix.IPPROTO_UDP || protocol == unix.IPPROTO_UDPLITE):
+		return 0
+	case kind == unix.SOCK_DGRAM && (protocol == unix.IPPROTO_ICMP || protocol == unix.IPPROTO_ICMPV6):
+		return unix.EACCES
+	}
+	if kind != unix.SOCK_STREAM && kind != unix.SOCK_DGRAM {
+		return unix.ESOCKTNOSUPPORT
+	}
+	return unix.EPROTONOSUPPORT
 }

@@ -4,18 +4,18 @@ package box
 
 import (
 	"slices"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 )
 
 // A thread of the program.
 type thread struct {
-	tid  int // as the tracer knows it
-	id   int // as the program knows it
-	proc *process
-	regs unix.PtraceRegs // at its call
-	nr   uint64          // the number of that
+	tid   int // as the tracer knows it
+	id    int // as the program knows it
+	proc  *process
+	views *views          // as the tracer has them
+	regs  unix.PtraceRegs // at its call
+	nr    uint64          // the number of that
 
 	// after is set once the kernel has made the call: the thread stands
 	// behind it, and only its result can still be changed.
@@ -26,8 +26,10 @@ type thread struct {
 	late  bool // its deadline has passed
 	// interrupted: a signal ends its wait, and the kernel has to make the call.
 	interrupted bool
-	wrote       int // bytes of a long write so far
-	born        int // what an early call has forked
+	executes    renamed // by the execve that it is in
+	taking      bool    // it reads signals from a descriptor
+	wrote       int     // bytes of a long write so far
+	born        int     // what an early call has forked
 	// released: the kernel has let it go on after a vfork.
 	released bool
 	used     int64 // nanoseconds on a processor without a stop, as the watch has it
@@ -68,8 +70,12 @@ type process struct {
 	nice   int
 	began  int64  // when
 	auxv   []byte // what it was told at its start
-	poked  bool   // it was sent a signal while one of its threads ran
+	ran    renamed
+	poked  bool // it was sent a signal while one of its threads ran
 }
+
+// A renamed file was executed by another path than the program has given.
+type renamed struct{ name, host string }
 
 // An mm is a memory: what futexes of a process are told apart by.
 type mm struct {
@@ -99,21 +105,15 @@ type parked struct {
 }
 
 func (x *tracer) addThread(tid int, p *process) *thread {
-	t := &thread{tid: tid, proc: p, id: guestID(tid), aside: -1}
+	t := &thread{tid: tid, proc: p, views: x.views, aside: -1}
+	if x.ids != nil {
+		t.id = x.ids.give(tid)
+	} else {
+		t.id = x.guestID(tid)
+	}
 	p.threads = append(p.threads, t)
 	x.threads[tid] = t
 	return t
-}
-
-// guestID returns the number by which the program knows a thread: the last of
-// NSpid in its status, proc(5).
-func guestID(tid int) int {
-	f := statusField(tid, "NSpid")
-	n, err := strconv.Atoi(f)
-	if err != nil {
-		return tid
-	}
-	return n
 }
 
 func (p *process) drop(t *thread) {

@@ -52,6 +52,16 @@ type tracer struct {
 	cookies   map[uint32]uint32 // of renamings, by the kernel's
 	devs      map[string]uint64 // of files without a path, by their kind
 
+	random bool // addresses are, and the tracer chooses them
+
+	ids   *ids   // nil: the program has a namespace for them
+	views *views // nil: there are mounts for them
+	inner *inner // nil: the program has a network of its own
+
+	sysv   [sysvKinds]sysv
+	queues map[string]bool // of POSIX, by their names on the machine
+	tag    string          // what these and names of Unix sockets begin with
+
 	manifest manifest
 	said     map[string]bool // what was told once, and need not be told again
 	letters  int             // a socket that descriptors are sent to
@@ -245,6 +255,9 @@ func (x *tracer) called(t *thread) outcome {
 	if unix.PtraceGetRegs(t.tid, &t.regs) != nil {
 		return x.lost(t)
 	}
+	if out, quiet := x.calledQuietly(t); quiet {
+		return out
+	}
 	t.nr = t.regs.Orig_rax
 	x.countLooks(t)
 	step := int64(perCall)
@@ -275,14 +288,19 @@ func (x *tracer) elapse(t *thread, step int64) {
 
 // decide lets the call's handler say what becomes of it.
 func (x *tracer) decide(t *thread) outcome {
-	h := handlerOf(t.nr)
-	out := h(x, t)
+	out := goOn
+	if !x.forbidden(t) {
+		out = handlerOf(t.nr)(x, t)
+	}
 	t.late = false
 	if out != waits {
 		x.progress++
 	}
 	if x.trace != nil {
 		x.traceCall(t, out)
+	}
+	if out == goOn && !t.after && t.regs.Orig_rax == t.nr {
+		return x.passChanged(t)
 	}
 	return out
 }
@@ -298,11 +316,14 @@ func (x *tracer) passStopped(t *thread) (ret int64, out outcome) {
 		}
 		t.dirty = false
 	}
-	ret, ok := x.exitStop(t)
+	r := t.regs
+	c := x.entering(t, &r)
+	ret, ok := x.makeChanged(t, &r, c)
 	if !ok {
 		return 0, x.lost(t)
 	}
 	t.regs.Rax = uint64(ret)
+	t.dirty = !c.nothing()
 	return ret, goOn
 }
 
@@ -356,9 +377,10 @@ func (x *tracer) gaveBirth(t *thread, cause int) outcome {
 	if flags&unix.CLONE_CHILD_CLEARTID != 0 {
 		born.clearTID = t.arg(3)
 	}
+	x.bornTold(t, born, flags)
 	x.ready(born)
 	if cause != unix.PTRACE_EVENT_VFORK {
-		return goOn
+		return x.birthReturns(t)
 	}
 	// The kernel holds the parent until the child has its own memory.
 	p.forked, p.holds = t.proc, t
@@ -412,7 +434,9 @@ func (x *tracer) release(p *process) {
 		}
 	}
 	t.released = false
-	x.ready(t)
+	if x.birthReturns(t) == goOn {
+		x.ready(t)
+	}
 }
 
 // died takes a thread away, and its process with the last one.

@@ -15,7 +15,7 @@ func wait4(x *tracer, t *thread) outcome {
 	if !ok {
 		return x.lost(t)
 	}
-	if p, status := x.changedChild(t, options, t.waitsFor(t.intArg(0))); ret == 0 && p != nil {
+	if p, status := x.changedChild(t, options, x.waitsFor(t, t.intArg(0))); ret == 0 && p != nil {
 		ret = int64(p.id)
 		if t.arg(1) != 0 {
 			t.setWord32(t.arg(1), status)
@@ -45,7 +45,7 @@ func waitid(x *tracer, t *thread) outcome {
 	}
 	t.answer(ret)
 	pid, _ := t.word32(at + 16) // si_pid
-	if p, status := x.changedChild(t, options, t.waitsForID(t.intArg(0), t.intArg(1))); ret == 0 && pid == 0 && p != nil {
+	if p, status := x.changedChild(t, options, x.waitsForID(t, t.intArg(0), t.intArg(1))); ret == 0 && pid == 0 && p != nil {
 		pid = uint32(p.id)
 		t.write(at, p.childStatus(status))
 	}
