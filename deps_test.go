@@ -31,8 +31,8 @@ var layers = [][]string{
 	{"internal/pack"},
 	{"cmd/coo"},
 	// Outside the binary. The model server imports nothing of coo's.
-	{"internal/modelserver"},
-	{"examples/sampleserver", "bench", "proof/crash", "proof/clients", "proof/clients/goagent", "proof/box", "tools/foldfs", "tools/release", "tools/shams"},
+	{"internal/modelserver", "internal/dockerlike"},
+	{"examples/sampleserver", "bench", "proof/crash", "proof/clients", "proof/clients/goagent", "proof/box", "proof/docker", "tools/foldfs", "tools/release", "tools/shams"},
 }
 
 // inLayer are the imports within one row that are meant.
