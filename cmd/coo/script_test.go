@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log"
+	"maps"
 	"math/big"
 	"net"
 	"net/http"
@@ -39,7 +40,9 @@ var update = flag.Bool("update", false, "rewrite the golden parts of the scripts
 
 func TestMain(m *testing.M) {
 	sandbox.Init()
-	testscript.Main(tidy{m}, map[string]func(){"coo": func() { os.Exit(Main()) }})
+	commands := map[string]func(){"coo": func() { os.Exit(Main()) }}
+	maps.Copy(commands, confined)
+	testscript.Main(tidy{m}, commands)
 }
 
 func TestScripts(t *testing.T) {

@@ -63,6 +63,11 @@ func (p *Process) startDeterministic(c Command) error {
 	defer stdin.Close()
 	c.Stdin = stdin
 	b, err := startBest(c, false)
+	if level, ok := errors.AsType[*LevelError](err); ok {
+		if b, err = p.startBare(c); err == nil {
+			p.bare = &level.Finding
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -121,7 +126,7 @@ func (i *inside) conduct(in *gob.Decoder) *insideError {
 	c := box.Config{
 		Argv: o.Argv, Exe: o.Exe.Run, Dir: o.Dir, Env: o.Env, Workspace: o.Workspace, Seed: o.Seed, Start: o.Start,
 		Stdin: 0, Stdout: outs[0], Stderr: outs[1],
-		Own: o.Processes, Confine: i.confine,
+		Own: o.Processes, Confine: i.confine, Views: i.views, Inside: o.Bare != "",
 	}
 	i.outward(&c)
 	if o.Root {

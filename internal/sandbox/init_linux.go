@@ -66,6 +66,7 @@ type inside struct {
 	seen      map[syscall.Signal]time.Time // when a signal came to this process itself
 	killed    atomic.Bool
 	listeners []*os.File     // of the box's network, for the tracer
+	views     []box.View     // what is shown where, without mounts
 	trace     *os.File       // where the tracer writes calls; nil: nowhere
 	stopped   chan struct{}  // closed when killed is set
 	ordered   chan box.Order // what the coo outside orders

@@ -169,8 +169,16 @@ func showDevices() error {
 	if err := unix.Mount("coo", "/sys", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=0755"); err != nil {
 		return fmt.Errorf("/sys: %w", err)
 	}
+	if err := makeDevices("/sys"); err != nil {
+		return err
+	}
+	return readOnly("/sys")
+}
+
+// makeDevices makes them in a directory.
+func makeDevices(at string) error {
 	for _, f := range devices {
-		name := filepath.Join("/sys", f.path)
+		name := filepath.Join(at, f.path)
 		dir := filepath.Dir(name)
 		if strings.HasSuffix(f.path, "/") {
 			dir = name
@@ -185,5 +193,5 @@ func showDevices() error {
 			return err
 		}
 	}
-	return readOnly("/sys")
+	return nil
 }

@@ -15,6 +15,9 @@ import (
 // and all of it goes with the box: no file is written on the machine.
 func (i *inside) mounts() *insideError {
 	o := &i.orders
+	if o.Bare != "" {
+		return i.bareFiles()
+	}
 	if !o.Network {
 		return nil
 	}
@@ -151,8 +154,9 @@ func readOnly(at string) error {
 // A scratch is a file system in memory, where files are made that are then
 // shown elsewhere.
 type scratch struct {
-	dir string
-	n   int
+	dir  string
+	n    int
+	show func(from, at string) error // one file or directory at the path of another
 }
 
 // newScratch mounts one over a directory that nothing needs meanwhile: only
@@ -162,7 +166,7 @@ func newScratch() (*scratch, error) {
 	for _, dir := range []string{"/sys", "/mnt", "/media", "/srv", "/opt"} {
 		err = unix.Mount("coo", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0755,size=256m")
 		if err == nil {
-			return &scratch{dir: dir}, nil
+			return &scratch{dir: dir, show: bind}, nil
 		}
 	}
 	return nil, fmt.Errorf("files in memory: %w", err)
@@ -192,5 +196,5 @@ func (s *scratch) showFile(at string, content []byte, mode fs.FileMode) error {
 	if err := os.WriteFile(name, content, mode); err != nil {
 		return err
 	}
-	return bind(name, real)
+	return s.show(name, real)
 }

@@ -19,6 +19,10 @@ type orders struct {
 	Fresh     []string
 	CA        []byte
 
+	// Bare is a directory for what the program is shown where there are no
+	// namespaces at all; "": there are.
+	Bare string
+
 	Network   bool // of its own: level frozen
 	Processes bool // a pid namespace of its own
 	Root      bool // root without a user namespace

@@ -135,6 +135,7 @@ type Target struct {
 // A Process is a program that was started.
 type Process struct {
 	guest       Guest
+	bare        *Finding // why there are no namespaces, at level deterministic; nil: there are
 	level       Level
 	transparent net.Listener
 	proxy       net.Listener

@@ -15,10 +15,14 @@ import (
 func probeDeterministic() Finding {
 	f := Finding{Level: Deterministic}
 	var broken []string
-	err := trial(func(why string) { broken = append(broken, why) })
+	bare, err := trial(func(why string) { broken = append(broken, why) })
 	level, ok := errors.AsType[*LevelError](err)
 	switch {
 	case err == nil:
+		if bare != nil {
+			broken = append([]string{"without namespaces, by rewriting what the program asks, because " + bare.Why}, broken...)
+			f.Remedy = bare.Remedy
+		}
 		f.OK, f.Note = true, strings.Join(broken, "; ")
 	case ok: // what level frozen needs, it needs too
 		f.Why, f.Remedy = level.Finding.Why, level.Finding.Remedy
@@ -32,20 +36,22 @@ func probeDeterministic() Finding {
 const mostTrial = 20 * time.Second
 
 // trial runs this executable in a box, and ends it at once.
-func trial(broken func(string)) error {
+// It returns why there are no namespaces, nil when there are.
+func trial(broken func(string)) (bare *Finding, err error) {
 	exe, err := os.Executable()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), mostTrial)
 	defer cancel()
 	p, err := Start(ctx, Command{Level: Deterministic, Argv: []string{trialName}, Exe: exe, Dir: "/"})
 	if err != nil {
-		return err
+		return nil, err
 	}
+	bare = p.bare
 	if err := p.Run(); err != nil {
 		p.Kill()
-		return err
+		return nil, err
 	}
 	g := p.Guest()
 	for {
@@ -53,10 +59,10 @@ func trial(broken func(string)) error {
 		if err != nil {
 			p.Kill()
 			p.Wait() //nolint:errcheck // it says the same
-			return err
+			return nil, err
 		}
 		switch e.Kind {
-		case box.Broken:
+		case box.Broken, box.Noted:
 			broken(e.Text)
 		case box.Quiet:
 			o := box.Order{Kind: box.Wake}
@@ -64,14 +70,14 @@ func trial(broken func(string)) error {
 				o.Kind = box.Stop
 			}
 			if err := g.Obey(o); err != nil {
-				return err
+				return nil, err
 			}
 		case box.Ended:
 			exit, err := p.Wait()
 			if err == nil && exit.Status != 0 {
 				err = errors.New("a program that does nothing was ended: " + exit.Signal)
 			}
-			return err
+			return bare, err
 		}
 	}
 }

@@ -105,7 +105,7 @@ func (o *orders) trustDir(s *scratch, dir string, shown map[string]bool) error {
 			return err
 		}
 	}
-	return bind(copied, real)
+	return s.show(copied, real)
 }
 
 // maxRootFile bounds what is copied of a directory of roots.

@@ -29,7 +29,7 @@ func (o *orders) showFiles(s *scratch) error {
 		}
 	}
 	for _, path := range hiddenSockets {
-		if err := hideSocket(path); err != nil {
+		if err := s.hideSocket(path); err != nil {
 			return err
 		}
 	}
@@ -128,7 +128,7 @@ var hiddenSockets = []string{
 }
 
 // hideSocket makes connecting to a socket fail as if nobody served it.
-func hideSocket(path string) error {
+func (s *scratch) hideSocket(path string) error {
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return nil // there is none
@@ -137,5 +137,5 @@ func hideSocket(path string) error {
 	if err != nil || st.Mode().Type() != fs.ModeSocket {
 		return nil
 	}
-	return bind("/dev/null", real)
+	return s.show("/dev/null", real)
 }
