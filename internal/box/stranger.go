@@ -53,6 +53,9 @@ func (x *tracer) isStranger(t *thread, n int) bool {
 	}
 	defer unix.Close(own)
 	cred, err := unix.GetsockoptUcred(own, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	if x.ids != nil {
+		return err == nil && x.ids.inside[int(cred.Pid)] == 0
+	}
 	return err == nil && cred.Pid == 0
 }
 
