@@ -140,6 +140,16 @@ func (i *inside) viewMachine(s *scratch) error {
 			return fmt.Errorf("empty %s: %w", dir, err)
 		}
 	}
+	for _, name := range i.orders.Fresh {
+		if !filepath.IsLocal(name) {
+			return fmt.Errorf("empty %q: not inside the workspace", name)
+		}
+		at := s.path()
+		if err := os.Mkdir(at, 0o755); err != nil {
+			return err
+		}
+		i.views = append(i.views, box.View{At: filepath.Join(i.orders.Workspace, name), From: at, Memory: true})
+	}
 	if _, err := os.Stat("/sys"); err != nil {
 		return nil
 	}
