@@ -3,6 +3,8 @@
 package box
 
 import (
+	"bytes"
+	"os"
 	"slices"
 	"strconv"
 
@@ -19,6 +21,36 @@ const (
 	low32From = 0x40000000
 	low32To   = 0x80000000
 )
+
+// mapRanges returns where a thread's mappings are, and nothing else of them: it
+// is asked at each call that maps something.
+func mapRanges(tid int) []mapping {
+	b, err := os.ReadFile(procPath(tid, "maps"))
+	if err != nil {
+		return nil
+	}
+	hex := func() (v uint64) {
+		for i, c := range b {
+			switch {
+			case c >= '0' && c <= '9':
+				v = v<<4 | uint64(c-'0')
+			case c >= 'a' && c <= 'f':
+				v = v<<4 | uint64(c-'a'+10)
+			default:
+				b = b[i+1:] // the hyphen, or the space
+				return v
+			}
+		}
+		b = nil
+		return v
+	}
+	out := make([]mapping, 0, bytes.Count(b, []byte{'\n'}))
+	for len(b) > 0 {
+		out = append(out, mapping{from: hex(), to: hex()})
+		_, b, _ = bytes.Cut(b, []byte{'\n'})
+	}
+	return out
+}
 
 // gap returns the highest place below mapTop where there is room for n bytes;
 // 0: there is none.
@@ -117,7 +149,7 @@ func (x *tracer) enterMapped(t *thread, r *unix.PtraceRegs, c *change) {
 		if n == 0 || flags&(unix.MAP_FIXED|unix.MAP_FIXED_NOREPLACE) != 0 {
 			return
 		}
-		maps := mappings(t.tid)
+		maps := mapRanges(t.tid)
 		at := r.Rdi &^ (pageSize - 1)
 		switch {
 		case at != 0 && free(maps, at, n):
@@ -137,7 +169,7 @@ func (x *tracer) enterMapped(t *thread, r *unix.PtraceRegs, c *change) {
 			return
 		}
 		if size := x.sharedSize(int(int32(r.Rdi))); size != 0 {
-			if at := gap(mappings(t.tid), wholePages(size)); at != 0 {
+			if at := gap(mapRanges(t.tid), wholePages(size)); at != 0 {
 				r.Rsi, c.regs = at, true
 			}
 		}
@@ -150,7 +182,7 @@ func (x *tracer) enterMoved(t *thread, r *unix.PtraceRegs, c *change) {
 	if flags&unix.MREMAP_MAYMOVE == 0 || flags&unix.MREMAP_FIXED != 0 || n <= was {
 		return
 	}
-	maps := mappings(t.tid)
+	maps := mapRanges(t.tid)
 	for _, m := range maps {
 		if old >= m.from && old < m.to && old+was == m.to && free(maps, m.to, n-was) {
 			return
