@@ -18,7 +18,7 @@ import tempfile
 import xml.etree.ElementTree as xml
 
 MODULES = ["test_asyncio", "test_threading", "test_subprocess", "test_signal", "test_socket", "test_time"]
-LIMIT = 300  # seconds, of one class
+LIMIT = 1200  # seconds, of one class
 
 
 def classes(module):

@@ -125,10 +125,15 @@ func (x *tracer) polled(t *thread, n int, events int16) int16 {
 	return list[0].Revents
 }
 
-// nonblocking reports whether a descriptor's file never lets a call wait.
-func (x *tracer) nonblocking(t *thread, n int) bool {
+// nonblocking reports whether a descriptor's file never lets a call wait that
+// waits for some events: it was told not to, or is not open for that.
+func (x *tracer) nonblocking(t *thread, n int, events int16) bool {
 	flags, err := strconv.ParseUint(fdinfoField(t.tid, n, "flags"), 8, 64)
-	return err != nil || flags&unix.O_NONBLOCK != 0
+	if err != nil || flags&unix.O_NONBLOCK != 0 {
+		return true
+	}
+	mode := flags & unix.O_ACCMODE
+	return events == unix.POLLOUT && mode == unix.O_RDONLY || events == unix.POLLIN && mode == unix.O_WRONLY
 }
 
 // fdinfoField returns a line of /proc/PID/fdinfo/N without its name.
@@ -153,7 +158,7 @@ func (x *tracer) whenReady(t *thread, n int, events int16, what string) outcome 
 		t.answer(-int64(unix.EAGAIN))
 		return goOn
 	}
-	if x.polled(t, n, events) != 0 || x.nonblocking(t, n) {
+	if x.polled(t, n, events) != 0 || x.nonblocking(t, n, events) {
 		return goOn
 	}
 	return x.park(t, parked{
@@ -311,7 +316,7 @@ func (x *tracer) writeSome(t *thread, f fd) outcome {
 	}
 	ready := x.polled(t, f.n, unix.POLLOUT)
 	switch {
-	case ready&(unix.POLLERR|unix.POLLNVAL) != 0, x.nonblocking(t, f.n):
+	case ready&(unix.POLLERR|unix.POLLNVAL) != 0, x.nonblocking(t, f.n, unix.POLLOUT):
 		return goOn // what the kernel says, it says at once
 	case total <= wholeWrite || f.kind == otherFD:
 		if ready != 0 {
@@ -409,7 +414,7 @@ func (x *tracer) receiveAll(t *thread) outcome {
 		there, err := unix.IoctlGetInt(own, unix.TIOCINQ)
 		return err != nil || uint64(there) >= t.arg(2) || x.polled(t, n, unix.POLLRDHUP)&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) != 0
 	}
-	if enough() || x.nonblocking(t, n) {
+	if enough() || x.nonblocking(t, n, unix.POLLIN) {
 		return goOn
 	}
 	return x.park(t, parked{why: fmt.Sprintf("reads descriptor %d", n), deadline: -1, restart: true, ready: enough})

@@ -84,7 +84,7 @@ func queues(x *tracer, t *thread) outcome {
 	if t.nr == unix.SYS_MQ_TIMEDSEND {
 		events, why = unix.POLLOUT, "writes to"
 	}
-	if x.polled(t, n, events) == 0 && !x.nonblocking(t, n) {
+	if x.polled(t, n, events) == 0 && !x.nonblocking(t, n, events) {
 		if t.late {
 			t.answer(-int64(unix.ETIMEDOUT))
 			return goOn
