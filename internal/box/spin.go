@@ -68,7 +68,7 @@ func (x *tracer) watched(t *thread) outcome {
 		return x.lost(t)
 	case l.proven:
 		return x.putAside(t, true)
-	case t.used >= long, l.tight && (t.used >= longInLoop || t.spinner):
+	case t.used >= long, t.endless, l.tight && (t.used >= longInLoop || t.spinner):
 		x.broken("%s, thread %d: spins at %s without a system call while others wait", t.proc.name(), t.id, t.codeAt(r.Rip))
 		return x.putAside(t, false)
 	}
@@ -98,6 +98,8 @@ func inKernel(r *unix.PtraceRegs) bool {
 // putAside lets others run until something has changed.
 func (x *tracer) putAside(t *thread, proven bool) outcome {
 	t.spinner, t.proven = true, proven
+	t.endless = t.endless || !proven
+	t.used = 0 // it is looked at soon again
 	t.aside = x.progress
 	x.ready(t)
 	return waits

@@ -35,6 +35,7 @@ type thread struct {
 	used     int64 // nanoseconds on a processor without a stop, as the watch has it
 	spinner  bool  // it was found spinning
 	proven   bool  // and certain to change nothing until others do
+	endless  bool  // it was put aside once though that was not certain
 	aside    int64 // the progress when it was put aside; -1: it was not
 
 	owned    []owned // locks that it has, once it is about to end
