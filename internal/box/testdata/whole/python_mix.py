@@ -1,4 +1,4 @@
-"""A process pool, timers, signals, sets of objects and asyncio in one program."""
+# A process pool, timers, signals, sets of objects and asyncio in one program.
 import asyncio, concurrent.futures as cf, random, time, os, uuid, hashlib, tempfile, subprocess, select, signal
 def work(i):
     time.sleep(random.random()/50); return os.getpid(), i, uuid.uuid4().hex
