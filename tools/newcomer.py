@@ -28,8 +28,9 @@ class Shell:
         self.p = subprocess.Popen(["bash", "--norc"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
     def type(self, command):
-        """Returns the lines that a command prints, its status last if not 0."""
-        self.p.stdin.write(f"{command}\nprintf '\\n{END}%d %s\\n' $? \"$PWD\"\n".encode())
+        """Returns the lines that a command prints, its status last if not 0.
+        It does not read what is typed next."""
+        self.p.stdin.write(f"{{ {command}\n}} </dev/null\nprintf '\\n{END}%d %s\\n' $? \"$PWD\"\n".encode())
         self.p.stdin.flush()
         lines = []
         for line in self.p.stdout:
