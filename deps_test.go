@@ -18,7 +18,7 @@ const module = "github.com/coo-runtime/coo/"
 // layers lists the packages from the bytes upwards. A package imports only
 // packages of the rows above its own.
 var layers = [][]string{
-	{"internal/digest", "internal/canon", "internal/durable", "internal/coding", "internal/archive", "internal/credential"},
+	{"internal/digest", "internal/canon", "internal/durable", "internal/coding", "internal/archive", "internal/credential", "internal/dotenv"},
 	{"internal/chain", "internal/store", "internal/wire", "internal/box", "internal/environment"},
 	{"internal/flight", "internal/workspace", "internal/mission", "internal/config"},
 	{"internal/snapshot"},
@@ -37,14 +37,15 @@ var layers = [][]string{
 
 // inLayer are the imports within one row that are meant.
 var inLayer = map[string][]string{
-	"internal/canon": {"internal/digest"},
+	"internal/canon":  {"internal/digest"},
+	"internal/dotenv": {"internal/credential"},
 }
 
 // alone import nothing of the module at all.
 var alone = []string{"internal/modelserver"}
 
 // pure decide bytes: what they may not import would let the outside in.
-var pure = []string{"internal/digest", "internal/canon", "internal/chain", "internal/mission", "internal/wire", "internal/archive", "internal/credential", "internal/environment", "internal/pack"}
+var pure = []string{"internal/digest", "internal/canon", "internal/chain", "internal/mission", "internal/wire", "internal/archive", "internal/credential", "internal/dotenv", "internal/environment", "internal/pack"}
 
 var forbiddenInPure = []string{
 	"os", "os/exec", "net", "net/http", "time", "math/rand", "math/rand/v2",

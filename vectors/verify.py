@@ -17,6 +17,7 @@ import re
 import sys
 
 DIGEST = re.compile(r"[0-9a-f]{64}\Z")
+DOTENV = re.compile(r"([^\\\0]*/)?\.env(\.[^\\\0/]*)?\Z")
 MAX_INT = 2**53 - 1
 MAX_LINE = 4 << 20
 MAX_INLINE = 16 << 10
@@ -122,7 +123,7 @@ ENVELOPE = {"b?": given, "n": integer, "p?": lambda v: integer(v) and v != 0, "p
 PAIR = lambda v: isinstance(v, list) and len(v) == 2 and all(map(text, v))
 REQUEST = {"body": Or(lambda v: fits(v, {"json": sha256}) or fits(v, {"bytes": sha256})),
            "headers": [PAIR], "kind": text, "method": text, "url": text}
-EXEC = {"argv": [text], "env": [PAIR], "kind": text, "stdin": Or(sha256), "tree": sha256}
+EXEC = {"argv": [text], "dotenv?": [lambda v: PAIR(v) and DOTENV.match(v[0]) is not None and sha256(v[1])], "env": [PAIR], "kind": text, "stdin": Or(sha256), "tree": sha256}
 TREE = [{"mode": text, "path": text, "sha256": Or(sha256)}]
 HEAD = {"headers": [PAIR], "status": lambda v: integer(v) and 100 <= v <= 999}
 # The ways a call can go wrong, and whether a part of an answer may have come before.
@@ -198,6 +199,11 @@ class Run:
         names = [name for name, _ in doc["env"]]
         need(increasing(names) and all(n and "=" not in n for n in names), "req: environment")
         need(not any("\0" in v for pair in doc["env"] for v in pair), "req: environment")
+        files = doc.get("dotenv", [])
+        need(files or "dotenv" not in doc, "req: dotenv")
+        need(increasing([path for path, _ in files]) and not any(set(p.split("/")) & {"", ".", ".."} for p, _ in files), "req: dotenv")
+        for _, content in files:
+            self.content(content, "req dotenv")
         if doc["stdin"] is not None:
             self.content(doc["stdin"], "req stdin")
         tree = decode(self.blob(doc["tree"], "req tree"))

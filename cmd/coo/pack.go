@@ -149,14 +149,14 @@ func (s stored) Open(d digest.Digest) (io.Reader, error) { return s.st.GetReader
 // scan refuses a pack that would give a secret away. It names the first place
 // in each file, and never what is there.
 func (a *app) scan(draft *pack.Draft) error {
-	_, known, err := knownSecrets()
+	secrets, err := credentialsOf(a.storeParent())
 	if err != nil {
 		return err
 	}
 	const most = 20
 	found := 0
 	err = draft.Scan(func(f pack.File) (io.Writer, func() error) {
-		s := &packScanner{known: known.Stream()}
+		s := &packScanner{known: secrets.known.Stream()}
 		return s, func() error {
 			what, offset := s.close()
 			if what == "" {

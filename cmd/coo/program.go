@@ -89,16 +89,16 @@ func (a *app) runProgram(argv []string, f runFlags) error {
 		return usagef("--workspace %q: %v", f.workspace, unwrapPath(err))
 	}
 	defer dir.Close()
-	names, known, err := knownSecrets()
+	secrets, err := credentialsOf(dir.Path())
 	if err != nil {
 		return err
 	}
-	answers, _, err := answerer(f, s, names, sources)
+	answers, _, err := answerer(f, s, secrets, sources)
 	if err != nil {
 		return err
 	}
 	defer answers.Close()
-	programs, err := a.programs(f, names, answers, sources)
+	programs, err := a.programs(f, secrets, answers, sources)
 	if err != nil {
 		return err
 	}
@@ -109,7 +109,8 @@ func (a *app) runProgram(argv []string, f runFlags) error {
 	if err != nil {
 		return err
 	}
-	command := &run.Command{Argv: argv, Env: programs.Base(0), Stdin: input}
+	a.tellDotEnv(secrets.dot, programs.Level)
+	command := &run.Command{Argv: argv, Env: programs.Base(0), DotEnv: programs.DotEnv(0), Stdin: input}
 	attach, err := attachments(dir.Path(), argv)
 	if err != nil {
 		return err
@@ -117,11 +118,11 @@ func (a *app) runProgram(argv []string, f runFlags) error {
 	o, err := run.Do(a.ctx, run.Config{
 		Store: st, Name: name, Command: command, Programs: programs, Attach: attach, Dir: dir,
 		Args: map[string]string{}, Seed: s.seed, Pinned: s.pinned,
-		Answers: answers, Clock: clock, Secrets: known,
+		Answers: answers, Clock: clock, Secrets: secrets.known,
 		Know:     func(string) error { return nil },
 		Print:    func(string) {},
 		Facts:    facts(st.Place(dir.Path()), f.calls),
-		Snapshot: snapshotOptions(names, known), AllowUnsnapshotted: f.anyway,
+		Snapshot: snapshotOptions(secrets), AllowUnsnapshotted: f.anyway,
 	})
 	a.skipped(answers)
 	if is[*run.IncompleteError](err) {
@@ -131,7 +132,7 @@ func (a *app) runProgram(argv []string, f runFlags) error {
 		return err
 	}
 	if o.Exit.Status != 0 {
-		a.tellUnpassed(programs.Level, os.Environ(), names, f.env)
+		a.tellUnpassed(programs.Level, os.Environ(), secrets.names, f.env)
 	}
 	return a.programEnded(o, name, f)
 }
@@ -175,7 +176,7 @@ func (a *app) programStdin(flag string) ([]byte, error) {
 }
 
 // programs returns what programs are performed with in a run of today.
-func (a *app) programs(f runFlags, names []string, answers answers, sources []*freeze.Source) (*run.Programs, error) {
+func (a *app) programs(f runFlags, secrets *credentials, answers answers, sources []*freeze.Source) (*run.Programs, error) {
 	level, err := a.level(f.isolation)
 	if err != nil {
 		return nil, err
@@ -205,13 +206,15 @@ func (a *app) programs(f runFlags, names []string, answers answers, sources []*f
 	}); ok {
 		p.Positions = ordered.Positions
 	}
-	base, names, err := withPlaceholders(os.Environ(), names, sources)
+	base, names, err := withPlaceholders(os.Environ(), secrets.names, sources)
 	if err != nil {
 		return nil, err
 	}
 	p.Secrets = names
 	environ := sandbox.Environ(base, names, f.env)
 	p.Base = func(int) [][2]string { return environ.Recorded }
+	p.DotEnv = func(int) [][2]string { return secrets.dot.files }
+	p.Held = secrets.held
 	p.Environ = func(vars [][2]string) []string {
 		set := sandbox.Restore(vars, names)
 		if level == sandbox.Deterministic {
@@ -360,7 +363,7 @@ func (a *app) replayPrograms(rec *recording) (*run.Programs, error) {
 	if err != nil {
 		return nil, err
 	}
-	recorded, err := replayEnvirons(rec)
+	recorded, files, err := replayEnvirons(rec)
 	if err != nil {
 		return nil, err
 	}
@@ -368,7 +371,7 @@ func (a *app) replayPrograms(rec *recording) (*run.Programs, error) {
 	if err != nil {
 		return nil, err
 	}
-	secrets := secretNames(recorded)
+	secrets := secretNames(recorded, files)
 	values, err := valuesOf(secrets)
 	if err != nil {
 		return nil, err
@@ -384,6 +387,12 @@ func (a *app) replayPrograms(rec *recording) (*run.Programs, error) {
 		Base: func(k int) [][2]string {
 			if k < len(recorded) {
 				return recorded[k]
+			}
+			return nil
+		},
+		DotEnv: func(k int) [][2]string {
+			if k < len(files) {
+				return files[k]
 			}
 			return nil
 		},
@@ -406,7 +415,7 @@ func (a *app) evidence(p *run.Performance) {
 // presentGround lets the programs of a replay work in a copy of today's
 // workspace.
 func (a *app) presentGround(rec *recording, dir *workspace.Dir, c *replay.Config) error {
-	names, known, err := knownSecrets()
+	secrets, err := credentialsOf(dir.Path())
 	if err != nil {
 		return err
 	}
@@ -414,7 +423,7 @@ func (a *app) presentGround(rec *recording, dir *workspace.Dir, c *replay.Config
 	if err != nil {
 		return err
 	}
-	options := snapshotOptions(names, known)
+	options := snapshotOptions(secrets)
 	today, err := snapshot.Take(dir.Path(), st, options)
 	if err != nil {
 		return err
@@ -462,15 +471,18 @@ func (a *app) workshop(rec *recording) (*store.Store, error) {
 	return st, batch.Commit()
 }
 
-// replayEnvirons returns the recorded variables of each program of a run, in
-// the order in which they were started.
-func replayEnvirons(rec *recording) ([][][2]string, error) {
+// replayEnvirons returns the recorded variables and .env files of each program
+// of a run, in the order in which they were started.
+func replayEnvirons(rec *recording) (vars, files [][][2]string, err error) {
 	programs, err := starts(rec)
-	var out [][][2]string
 	for _, p := range programs {
-		out = append(out, p.Env)
+		texts, err := replay.DotEnv(p.Exec, rec.run.Blob)
+		if err != nil {
+			return nil, nil, err
+		}
+		vars, files = append(vars, p.Env), append(files, texts)
 	}
-	return out, err
+	return vars, files, err
 }
 
 // replayServices returns the services that a run's programs called. In a
@@ -517,10 +529,11 @@ func service(url string) string {
 	return host + ":80"
 }
 
-// secretNames returns the names of the secrets in recorded variables.
-func secretNames(environs [][][2]string) []string {
+// secretNames returns the names of the secrets in recorded variables and
+// files.
+func secretNames(environs, files [][][2]string) []string {
 	var names []string
-	for _, vars := range environs {
+	for _, vars := range slices.Concat(environs, files) {
 		for _, v := range vars {
 			names = append(names, wire.Named(v[1])...)
 		}

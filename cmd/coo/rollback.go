@@ -145,11 +145,11 @@ func (a *app) carryOut(f rollbackFlags, c rollback.Config) error {
 		return usagef("--workspace %q: %v", f.workspace, unwrapPath(err))
 	}
 	defer dir.Close()
-	names, known, err := knownSecrets()
+	secrets, err := credentialsOf(dir.Path())
 	if err != nil {
 		return err
 	}
-	c.Dir, c.Options = dir, snapshotOptions(names, known)
+	c.Dir, c.Options = dir, snapshotOptions(secrets)
 	c.Recover = func() error { return a.recover(c.Store) }
 	p, err := rollback.Prepare(c)
 	if err != nil {

@@ -286,11 +286,11 @@ func (a *app) perform(st *store.Store, name string, program *mission.Program, so
 		return usagef("--workspace %q: %v", f.workspace, unwrapPath(err))
 	}
 	defer dir.Close()
-	names, known, err := knownSecrets()
+	secrets, err := credentialsOf(dir.Path())
 	if err != nil {
 		return err
 	}
-	answers, know, err := answerer(f, s, names, sources)
+	answers, know, err := answerer(f, s, secrets, sources)
 	if err != nil {
 		return err
 	}
@@ -303,9 +303,10 @@ func (a *app) perform(st *store.Store, name string, program *mission.Program, so
 			return err
 		}
 		attach = []any{place}
-		if programs, err = a.programs(f, names, answers, sources); err != nil {
+		if programs, err = a.programs(f, secrets, answers, sources); err != nil {
 			return err
 		}
+		a.tellDotEnv(secrets.dot, programs.Level)
 		programs.Content = st.Get
 	}
 	clock, err := clockOf(f.calls, s, sources)
@@ -315,10 +316,10 @@ func (a *app) perform(st *store.Store, name string, program *mission.Program, so
 	o, err := run.Do(a.ctx, run.Config{
 		Store: st, Name: name, Program: program, Programs: programs, Attach: attach, Dir: dir,
 		Args: s.args, Seed: s.seed, Pinned: s.pinned,
-		Answers: answers, Clock: clock, Secrets: known, Know: know,
+		Answers: answers, Clock: clock, Secrets: secrets.known, Know: know,
 		Print:    func(text string) { fmt.Fprintln(a.stderr, visible(text)) },
 		Facts:    facts(st.Place(dir.Path()), f.calls),
-		Snapshot: snapshotOptions(names, known), AllowUnsnapshotted: f.anyway,
+		Snapshot: snapshotOptions(secrets), AllowUnsnapshotted: f.anyway,
 		Recover: func() error { return a.recover(st) },
 	})
 	a.skipped(answers)
@@ -337,12 +338,12 @@ type answers interface {
 	freeze.Streamer
 }
 
-func answerer(f runFlags, s settings, secrets []string, sources []*freeze.Source) (answers, func(string) error, error) {
+func answerer(f runFlags, s settings, secrets *credentials, sources []*freeze.Source) (answers, func(string) error, error) {
 	if f.calls == "frozen" {
 		return freeze.NewFrozen(sources...), func(string) error { return nil }, nil
 	}
-	live := freeze.NewLive(freeze.LiveOptions{Resolve: s.resolve, RootCAs: s.roots, Secret: lookupSecret})
-	if err := live.Know(secrets...); err != nil {
+	live := freeze.NewLive(freeze.LiveOptions{Resolve: s.resolve, RootCAs: s.roots, Secret: secrets.lookup})
+	if err := live.Know(secrets.names...); err != nil {
 		return nil, nil, err
 	}
 	// A secret that is missing matters only when a live call needs it.

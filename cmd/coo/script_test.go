@@ -107,17 +107,22 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 // A holder keeps how to stop the server of one script.
 type holder struct{ stop func() }
 
-// server [tls] starts a sample model server and sets ADDR; with tls, for the
-// host name model.example.test, it also writes its certificate to ca.pem.
+// server [tls [KEY]] starts a sample model server and sets ADDR; with tls, for the
+// host name model.example.test, it also writes its certificate to ca.pem. It
+// answers those who send KEY.
 func serverCmd(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("unsupported: ! server")
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	ts.Check(err)
-	s := &http.Server{Handler: modelserver.New(modelserver.Options{}), ErrorLog: log.New(noLog{}, "", 0)}
+	var o modelserver.Options
+	if len(args) == 2 {
+		o.Key = args[1]
+	}
+	s := &http.Server{Handler: modelserver.New(o), ErrorLog: log.New(noLog{}, "", 0)}
 	serve := func() { s.Serve(ln) }
-	if len(args) == 1 && args[0] == "tls" {
+	if len(args) > 0 && args[0] == "tls" {
 		cert, ca := certificate(ts, "model.example.test")
 		ts.Check(os.WriteFile(ts.MkAbs("ca.pem"), ca, 0o644))
 		s.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}}

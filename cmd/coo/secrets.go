@@ -1,10 +1,12 @@
 package main
 
 import (
+	"maps"
 	"os"
 	"slices"
 	"strings"
 
+	"github.com/coo-runtime/coo/internal/sandbox"
 	"github.com/coo-runtime/coo/internal/wire"
 )
 
@@ -15,25 +17,51 @@ const (
 	maxSecret = 16384
 )
 
-// knownSecrets returns the names and values of the credentials in coo's own
-// environment: variables whose names say so. Nothing that a run stores may
-// hold one of the values.
-func knownSecrets() ([]string, *wire.Secrets, error) {
-	values := map[string]string{}
-	var names []string
+// credentials are those in coo's own environment, variables whose names say
+// so, and in the .env files of a workspace. Nothing that a run stores may hold
+// one of the values.
+type credentials struct {
+	names []string      // sorted
+	known *wire.Secrets // nil: there are none
+	dot   *dotEnv
+}
+
+// credentialsOf returns those that hold for a workspace.
+func credentialsOf(workspace string) (*credentials, error) {
+	dot, err := readDotEnv(workspace)
+	if err != nil {
+		return nil, err
+	}
+	values := maps.Clone(dot.values)
 	for _, kv := range os.Environ() {
 		name, value, _ := strings.Cut(kv, "=")
-		if secretName(name) && minSecret <= len(value) && len(value) <= maxSecret && wire.CheckSecretName(name) == nil {
+		_, named := values[name]
+		if (named || secretName(name)) && minSecret <= len(value) && len(value) <= maxSecret && wire.CheckSecretName(name) == nil {
 			values[name] = value
-			names = append(names, name)
 		}
 	}
-	if len(values) == 0 {
-		return nil, nil, nil
+	c := &credentials{dot: dot}
+	if len(values) > 0 {
+		c.names = slices.Sorted(maps.Keys(values))
+		if c.known, err = wire.NewSecrets(values); err != nil {
+			return nil, err
+		}
 	}
-	slices.Sort(names)
-	s, err := wire.NewSecrets(values)
-	return names, s, err
+	for i := range dot.files {
+		// A value may be part of another: "Bearer …".
+		dot.files[i][1] = string(c.known.Replace([]byte(dot.files[i][1])))
+	}
+	return c, nil
+}
+
+// lookup returns the value of a secret that a call needs. A variable that is
+// set to nothing is none.
+func (c *credentials) lookup(name string) (string, bool) {
+	if v := os.Getenv(name); v != "" {
+		return v, true
+	}
+	v, ok := c.dot.values[name]
+	return v, ok
 }
 
 // valuesOf returns the values of those of the secrets called names that are set
@@ -51,24 +79,33 @@ func valuesOf(names []string) (*wire.Secrets, error) {
 	return wire.NewSecrets(values)
 }
 
-// lookupSecret returns the value of a secret that a call needs. A variable
-// that is set to nothing is none.
-func lookupSecret(name string) (string, bool) {
-	v := os.Getenv(name)
-	return v, v != ""
-}
-
 // secretName reports whether a variable's name says that it holds a
 // credential.
 func secretName(name string) bool {
-	n := strings.ToUpper(name)
-	if n == "AWS_ACCESS_KEY_ID" {
+	if strings.EqualFold(name, "AWS_ACCESS_KEY_ID") {
 		return true // no secret, but it comes and goes with one: a replay has neither
 	}
-	for _, end := range []string{"KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "CREDENTIALS"} {
-		if n == end || strings.HasSuffix(n, "_"+end) || strings.HasSuffix(n, "API"+end) {
-			return true
-		}
+	return password(name) || endsIn(name, "KEY", "TOKEN", "CREDENTIAL", "CREDENTIALS")
+}
+
+// password reports whether a variable's name says that what it holds is
+// secret, however short.
+func password(name string) bool {
+	return endsIn(name, "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE")
+}
+
+func endsIn(name string, words ...string) bool {
+	n := strings.ToUpper(name)
+	return slices.ContainsFunc(words, func(end string) bool {
+		return n == end || strings.HasSuffix(n, "_"+end) || strings.HasSuffix(n, "API"+end)
+	})
+}
+
+// held returns the value of a secret that a program holds itself, because it
+// signs with it.
+func (c *credentials) held(name string) (string, bool) {
+	if !sandbox.SigningKey(name) {
+		return "", false
 	}
-	return false
+	return c.lookup(name)
 }

@@ -15,14 +15,14 @@ import (
 // What the stat cache remembers was scanned under the same names. When the
 // value of one has changed since, a file that was not is not scanned again:
 // its content is in the store already.
-func snapshotOptions(names []string, known *wire.Secrets) snapshot.Options {
-	if known == nil {
+func snapshotOptions(secrets *credentials) snapshot.Options {
+	if secrets.known == nil {
 		return snapshot.Options{Omit: ownOutputs()}
 	}
 	return snapshot.Options{
 		Omit:   ownOutputs(),
-		Scan:   func() snapshot.Scanner { return &secretScanner{stream: known.Stream()} },
-		ScanID: digest.Of([]byte(strings.Join(names, "\n"))).String(),
+		Scan:   func() snapshot.Scanner { return &secretScanner{stream: secrets.known.Stream()} },
+		ScanID: digest.Of([]byte(strings.Join(secrets.names, "\n"))).String(),
 	}
 }
 

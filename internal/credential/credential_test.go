@@ -105,6 +105,7 @@ func TestPositives(t *testing.T) {
 
 // negatives are what people write that looks like one and is none.
 var negatives = []string{
+	"sk-proj-cooa6a2649f1a93d884460b73b56136d9", "glpat-coo812b2f89d5812769e10b1e205113ca",
 	"", "sk-", "sk-only-an-example", "sk-...", "sk-your-api-key-goes-here-please", "sk-XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
 	"sk-container-id-12", "sk-toggleable__content-and-more-words-2", "task-1234567890abcdefghij1234", "risk-a1b2c3d4e5f6g7h8i9j0k1l2",
 	"sk-0000000000000000000000000000", "sk-1234567890123456789012345678", "disk-sk",

@@ -46,6 +46,7 @@ func letter(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }
 
+func hexDigit(c byte) bool       { return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' }
 func wordByte(c byte) bool       { return letter(c) || c == '_' || c == '-' }
 func wordByteNoDash(c byte) bool { return letter(c) || c == '_' }
 
@@ -60,8 +61,12 @@ func span(b []byte, kind func(byte) bool) int {
 }
 
 // drawn reports whether b is made as a random draw is: of many different
-// characters, and not of small letters alone.
+// characters, and not of small letters alone. What stands in a program for a
+// secret of coo's is not: "coo" and hexadecimal digits (wire.Placeholder).
 func drawn(b []byte) bool {
+	if hex, ok := bytes.CutPrefix(b, []byte("coo")); ok && len(hex) >= 30 && span(hex, hexDigit) == len(hex) {
+		return false
+	}
 	var seen [256]bool
 	different, small := 0, 0
 	for _, c := range b {

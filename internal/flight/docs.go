@@ -59,7 +59,11 @@ func ParseDoc(name Name, doc []byte) ([]Ref, error) {
 		if err != nil {
 			return nil, err
 		}
-		return append(ref("stdin", e.Stdin, Content), ref("tree", &e.Tree, TreeDoc)...), nil
+		var refs []Ref
+		for _, f := range e.DotEnv {
+			refs = append(refs, ref(fmt.Sprintf("dotenv %q", f.Path), &f.SHA256, Content)...)
+		}
+		return append(append(refs, ref("stdin", e.Stdin, Content)...), ref("tree", &e.Tree, TreeDoc)...), nil
 	case TreeDoc:
 		return parseTree(name, doc)
 	case AnswerDoc, StreamDoc:

@@ -34,8 +34,12 @@ func (s script) exec() int64 {
 	s.t.Helper()
 	agent, target := s.blob("import openai\n"), s.blob("agent.py")
 	e := wire.Exec{
-		Argv:  []string{"python3", "agent.py", "a \"b\"\n"},
-		Env:   [][2]string{{"LANG", "C.UTF-8"}, {"OPENAI_API_KEY", "<secret OPENAI_API_KEY>"}},
+		Argv: []string{"python3", "agent.py", "a \"b\"\n"},
+		Env:  [][2]string{{"LANG", "C.UTF-8"}, {"OPENAI_API_KEY", "<secret OPENAI_API_KEY>"}},
+		DotEnv: []wire.NamedBlob{
+			{Path: ".env", SHA256: s.blob("OPENAI_API_KEY='<secret OPENAI_API_KEY>'\n")},
+			{Path: "app/.env.local", SHA256: s.blob("MAX_STEPS=5\n")},
+		},
 		Stdin: s.blobRef("tides\n"),
 		Tree:  s.blob(`[{"mode":"exec","path":"agent.py","sha256":"` + agent.String() + `"},{"mode":"link","path":"main","sha256":"` + target.String() + `"}]`),
 	}

@@ -55,7 +55,8 @@ func (f *forger) sound() []Record {
 	agent := f.blob("import openai\n")
 	exec := wire.Exec{
 		Argv: []string{"python3", "agent.py"}, Env: [][2]string{{"HOME", "/root"}, {"LANG", "C"}},
-		Tree: f.blob(`[{"mode":"file","path":"agent.py","sha256":"` + agent.String() + `"},{"mode":"absent","path":"gone","sha256":null}]`),
+		DotEnv: []wire.NamedBlob{{Path: ".env", SHA256: f.blob("A=1\n")}},
+		Tree:   f.blob(`[{"mode":"file","path":"agent.py","sha256":"` + agent.String() + `"},{"mode":"absent","path":"gone","sha256":null}]`),
 	}
 	start, err := exec.Doc()
 	if err != nil {
@@ -241,6 +242,18 @@ func refusals(t *testing.T) []refusal {
 	start("variables out of order", `{"argv":["x"],"env":[["B",""],["A",""]],"kind":"exec","stdin":null,"tree":"`+tree+`"}`)
 	start("a variable twice", `{"argv":["x"],"env":[["A",""],["A",""]],"kind":"exec","stdin":null,"tree":"`+tree+`"}`)
 	start("a variable that cannot be", `{"argv":["x"],"env":[["A=B",""]],"kind":"exec","stdin":null,"tree":"`+tree+`"}`)
+	for _, c := range [][2]string{
+		{"no .env files", `[]`},
+		{".env missing", `[[".env","` + strings.Repeat("1", 64) + `"]]`},
+		{".env elsewhere", `[["../.env","` + tree + `"]]`},
+		{".env at the root", `[["/.env","` + tree + `"]]`},
+		{".env twice", `[[".env","` + tree + `"],[".env","` + tree + `"]]`},
+		{"another file for .env", `[["agent.py","` + tree + `"]]`},
+		{"a script for .env", `[[".envrc","` + tree + `"]]`},
+		{".env of three", `[[".env","` + tree + `","x"]]`},
+	} {
+		start(c[0], `{"argv":["x"],"dotenv":`+c[1]+`,"env":[],"kind":"exec","stdin":null,"tree":"`+tree+`"}`)
+	}
 	start("stdin missing", `{"argv":["x"],"env":[],"kind":"exec","stdin":"`+strings.Repeat("1", 64)+`","tree":"`+tree+`"}`)
 	edit("a workspace out of order", 1, func(f *forger, r []Record) {
 		tree := f.blob(`[{"mode":"absent","path":"b","sha256":null},{"mode":"absent","path":"a","sha256":null}]`)

@@ -290,12 +290,28 @@ func RecordedCommand(records []flight.Record, blob func(digest.Digest) ([]byte, 
 		return nil, err
 	}
 	c := &run.Command{Argv: e.Argv, Env: e.Env}
+	if c.DotEnv, err = DotEnv(e, blob); err != nil {
+		return nil, err
+	}
 	if e.Stdin != nil {
 		if c.Stdin, err = blob(*e.Stdin); err != nil {
 			return nil, err
 		}
 	}
 	return c, nil
+}
+
+// DotEnv returns the files of variables that a program found.
+func DotEnv(e *wire.Exec, blob func(digest.Digest) ([]byte, error)) ([][2]string, error) {
+	var out [][2]string
+	for _, f := range e.DotEnv {
+		text, err := blob(f.SHA256)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, [2]string{f.Path, string(text)})
+	}
+	return out, nil
 }
 
 func recordedProgram(open *flight.Open, blob func(digest.Digest) ([]byte, error)) (*mission.Program, error) {

@@ -19,6 +19,8 @@ func (t *teller) start(was, is *flight.Call) string {
 		return fmt.Sprintf("%s starts %s; it started %s when it was recorded", t.who(is), OneLine(commandLine(new.Argv), 160), OneLine(commandLine(old.Argv), 160))
 	case !slices.Equal(old.Env, new.Env):
 		return "the program is started with other variables: " + strings.Join(changedNames(old.Env, new.Env), ", ") + " changed"
+	case !slices.Equal(old.DotEnv, new.DotEnv):
+		return "the program is started with other .env files"
 	case old.Tree != new.Tree:
 		return "the program starts with other files" + t.treePaths(old.Tree, new.Tree)
 	}

@@ -57,6 +57,13 @@ func (e *Explanation) starts(w io.Writer) {
 		if len(names) > 0 {
 			fmt.Fprintf(w, ",\n    the variables %s", OneLine(strings.Join(names, ", "), 300))
 		}
+		var paths []string
+		for _, f := range x.DotEnv {
+			paths = append(paths, f.Path)
+		}
+		if len(paths) > 0 {
+			fmt.Fprintf(w, ",\n    %s, with placeholders for secrets", OneLine(strings.Join(paths, ", "), 300))
+		}
 		fmt.Fprintln(w)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/coo-runtime/coo/internal/canon"
 	"github.com/coo-runtime/coo/internal/digest"
 	"github.com/coo-runtime/coo/internal/flight"
+	"github.com/coo-runtime/coo/internal/wire"
 )
 
 // summary tells of a body what can be told without showing it.
@@ -29,9 +30,28 @@ func (p *pair) starts(w io.Writer, old, new digest.Call) {
 		fmt.Fprintf(w, "command: %s → %s\n", OneLine(commandLine(a.Argv), 160), OneLine(commandLine(b.Argv), 160))
 	}
 	pairsDiff(w, "variable", p.oldName, a.Env, p.newName, b.Env)
+	p.dotEnvs(w, a.DotEnv, b.DotEnv)
 	p.contents(w, "stdin", a.Stdin, b.Stdin)
 	if a.Tree != b.Tree {
 		p.trees(w, a.Tree, b.Tree)
+	}
+}
+
+// dotEnvs prints the files of variables in which two starts differ.
+func (p *pair) dotEnvs(w io.Writer, old, new []wire.NamedBlob) {
+	was, is := map[string]*digest.Digest{}, map[string]*digest.Digest{}
+	var paths []string
+	for _, f := range old {
+		was[f.Path] = &f.SHA256
+		paths = append(paths, f.Path)
+	}
+	for _, f := range new {
+		is[f.Path] = &f.SHA256
+		paths = append(paths, f.Path)
+	}
+	slices.Sort(paths)
+	for _, path := range slices.Compact(paths) {
+		p.contents(w, OneLine(path, 160), was[path], is[path])
 	}
 }
 

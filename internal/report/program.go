@@ -6,7 +6,9 @@ import (
 	"strings"
 
 	"github.com/coo-runtime/coo/internal/digest"
+	"github.com/coo-runtime/coo/internal/dotenv"
 	"github.com/coo-runtime/coo/internal/flight"
+	"github.com/coo-runtime/coo/internal/wire"
 )
 
 // ofProgram reports whether records are those of the run of a program.
@@ -145,6 +147,25 @@ func exitDetail(r *flight.Exit, d Docs) string {
 	return s + ", " + Count(len(r.Writes), "file") + " written"
 }
 
+// variables returns what a program could read in a file of variables.
+func (d Docs) variables(f wire.NamedBlob) ([][2]string, error) {
+	text, err := d.Blob(f.SHA256)
+	if err != nil {
+		return nil, err
+	}
+	file, err := dotenv.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.Path, err)
+	}
+	var out [][2]string
+	for _, v := range file.Variables() {
+		if !v.Comment {
+			out = append(out, [2]string{v.Name, v.Value})
+		}
+	}
+	return out, nil
+}
+
 // Program prints a program as people read it: what it was started with, how it
 // ended, what it printed and wrote.
 func Program(w io.Writer, records []flight.Record, call *flight.Call, d Docs) error {
@@ -155,6 +176,15 @@ func Program(w io.Writer, records []flight.Record, call *flight.Call, d Docs) er
 	fmt.Fprintf(w, "program %d  %s\nstart     %s\n", call.N, OneLine(commandLine(e.Argv), 400), digest.Digest(call.Req))
 	for _, v := range e.Env {
 		fmt.Fprintf(w, "  %s=%s\n", OneLine(v[0], 80), OneLine(v[1], 400))
+	}
+	for _, f := range e.DotEnv {
+		vars, err := d.variables(f)
+		if err != nil {
+			return err
+		}
+		for _, v := range vars {
+			fmt.Fprintf(w, "  %s  %s=%s\n", OneLine(f.Path, 80), OneLine(v[0], 80), OneLine(v[1], 400))
+		}
 	}
 	fmt.Fprintf(w, "workspace %s\n", e.Tree)
 	if e.Stdin != nil {

@@ -27,6 +27,9 @@ type Command struct {
 	Argv  []string
 	Env   [][2]string // the variables that are recorded, sorted by name; secrets as "<secret NAME>"
 	Stdin []byte      // nil: nothing to read
+	// DotEnv are the files of variables that it finds: paths in the workspace,
+	// sorted, and their texts; secrets as "<secret NAME>".
+	DotEnv [][2]string
 }
 
 // Programs is what programs are performed with. A nil Programs performs none.
@@ -49,6 +52,12 @@ type Programs struct {
 	// Base returns the recorded variables of the k-th program of a mission,
 	// without those that the mission sets.
 	Base func(k int) [][2]string
+	// DotEnv returns the files of variables that the k-th program finds in
+	// its workspace, as in [Command]; nil: none finds any.
+	DotEnv func(k int) [][2]string
+	// Held returns the value of a secret that a program holds itself; nil: it
+	// holds none.
+	Held func(name string) (string, bool)
 	// Content returns the content of a file that a program wrote.
 	Content func(digest.Digest) ([]byte, error)
 	// Environ returns what a program's environment is: the recorded
@@ -91,7 +100,7 @@ type told struct {
 // exec performs a program and records it, from its call to its exit.
 func (w *world) exec(b string, c Command, t told) (*exited, error) {
 	p := w.programs
-	site, err := p.Ground.Enter(t.files)
+	site, err := p.Ground.Enter(t.files, p.given(c.DotEnv))
 	if err != nil {
 		return nil, fatal(err)
 	}
@@ -114,7 +123,7 @@ func (w *world) exec(b string, c Command, t told) (*exited, error) {
 	res, err := program.Perform(w.ctx, program.Config{
 		Call: call, Branch: b,
 		Command: sandbox.Command{
-			Level: p.Level, Argv: c.Argv, Dir: site.Dir, Over: site.Over, Keep: site.Keep, Fresh: site.Fresh,
+			Level: p.Level, Argv: c.Argv, Dir: site.Dir, Over: site.Over, Keep: site.Keep, Fresh: site.Fresh, Given: site.Given,
 			Env: p.Environ(c.Env), Stdin: stdin(c.Stdin), Allow: p.Allow, Trace: p.Trace,
 		},
 		Recorder: w.rec, Answers: p.Answers, Positions: p.Positions, Patience: p.Patience,
@@ -134,6 +143,27 @@ func (w *world) exec(b string, c Command, t told) (*exited, error) {
 	w.refused += res.Refused
 	w.due = true // a program takes time
 	return x, w.execExit(b, call, res, site, x)
+}
+
+// given returns files of variables as a program is shown them: with a
+// placeholder for each secret, but for those that they hold.
+func (p *Programs) given(files [][2]string) []sandbox.Given {
+	var out []sandbox.Given
+	for _, f := range files {
+		shown, err := wire.ParseText(f[1], p.Secrets).Reveal(func(name string) (string, error) {
+			if p.Held != nil {
+				if value, ok := p.Held(name); ok {
+					return value, nil
+				}
+			}
+			return wire.Placeholder(name), nil
+		})
+		if err != nil {
+			panic("run: internal error: " + err.Error()) // nothing here has an escape
+		}
+		out = append(out, sandbox.Given{Path: f[0], Content: []byte(shown)})
+	}
+	return out
 }
 
 // programClock returns where the clock of a program at level deterministic
@@ -164,6 +194,16 @@ func (w *world) execCall(b string, c Command, site *Site, x *exited) (n int64, k
 			return 0, key, err
 		}
 		e.Stdin = &d
+	}
+	for _, f := range c.DotEnv {
+		if err := w.guard(f[0], []byte(f[1])); err != nil {
+			return 0, key, err
+		}
+		d, err := w.blob([]byte(f[1]))
+		if err != nil {
+			return 0, key, err
+		}
+		e.DotEnv = append(e.DotEnv, wire.NamedBlob{Path: f[0], SHA256: d})
 	}
 	doc, err := e.Doc()
 	if err != nil {
@@ -297,6 +337,9 @@ func (w *world) Exec(b string, e *mission.Exec) (*mission.Exited, error) {
 	}
 	c := Command{Argv: e.Argv, Stdin: e.Stdin}
 	c.Env = w.programs.Base(w.execs)
+	if w.programs.DotEnv != nil {
+		c.DotEnv = w.programs.DotEnv(w.execs)
+	}
 	seed := fmt.Sprintf("%s/%d", w.seed, w.execs) // programs that do the same do it with other numbers
 	w.execs++
 	for _, f := range e.Env {

@@ -3,11 +3,13 @@ package run
 import (
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/coo-runtime/coo/internal/digest"
+	"github.com/coo-runtime/coo/internal/sandbox"
 	"github.com/coo-runtime/coo/internal/snapshot"
 	"github.com/coo-runtime/coo/internal/store"
 	"github.com/coo-runtime/coo/internal/workspace"
@@ -16,17 +18,19 @@ import (
 // A Ground is where programs work.
 type Ground interface {
 	// Enter makes a directory hold what files show, and keeps its state. The
-	// directory is the program's alone until Leave.
-	Enter(files *workspace.Overlay) (*Site, error)
+	// program finds the given files in it, which are no part of that state.
+	// The directory is the program's alone until Leave.
+	Enter(files *workspace.Overlay, given []sandbox.Given) (*Site, error)
 }
 
 // A Site is a directory that a program works in.
 type Site struct {
-	Dir    string        // as the program sees it
-	Over   string        // what is shown there instead; "" is Dir itself
-	Keep   []string      // what of Dir is shown in Over too, read-only
-	Fresh  []string      // directories in Dir that are empty at the start, and as they were after
-	Before digest.Digest // the tree that is there
+	Dir    string          // as the program sees it
+	Over   string          // what is shown there instead; "" is Dir itself
+	Keep   []string        // what of Dir is shown in Over too, read-only
+	Fresh  []string        // directories in Dir that are empty at the start, and as they were after
+	Given  []sandbox.Given // what is shown in the place of files in Dir, read-only
+	Before digest.Digest   // the tree that is there
 	objs   snapshot.Getter
 	after  func() (*snapshot.Snapshot, error)
 	leave  func() error
@@ -50,14 +54,19 @@ type InPlace struct {
 	Dir     string
 	Base    digest.Digest // its tree
 	Exact   bool          // level deterministic: caches are empty, which no replay could fill
+	Bind    bool          // what is given can be shown in the place of what is there
 	Options snapshot.Options
 }
 
-// Enter implements [Ground]; there is nothing to show but the directory.
-func (g InPlace) Enter(*workspace.Overlay) (*Site, error) {
+// Enter implements [Ground]; there is nothing to show but the directory, and
+// in it what is given.
+func (g InPlace) Enter(_ *workspace.Overlay, given []sandbox.Given) (*Site, error) {
 	s := &Site{
 		Dir: g.Dir, Before: g.Base, objs: g.Store,
 		after: func() (*snapshot.Snapshot, error) { return snapshot.Take(g.Dir, g.Store, g.Options) },
+	}
+	if g.Bind {
+		s.Given = given
 	}
 	if !g.Exact {
 		return s, nil
@@ -95,7 +104,7 @@ type Scratch struct {
 }
 
 // Enter implements [Ground].
-func (g Scratch) Enter(files *workspace.Overlay) (*Site, error) {
+func (g Scratch) Enter(files *workspace.Overlay, given []sandbox.Given) (*Site, error) {
 	tree := g.Base
 	if files != nil {
 		var err error
@@ -116,6 +125,13 @@ func (g Scratch) Enter(files *workspace.Overlay) (*Site, error) {
 		s.Leave()
 		return nil, err
 	}
+	if err := give(copied, given); err != nil {
+		s.Leave()
+		return nil, err
+	}
+	if g.Bind {
+		s.Given = given // they are there, and cannot be written to
+	}
 	s.after = func() (*snapshot.Snapshot, error) {
 		o := g.Options
 		o.NoCache = true // what is scratch is not seen again
@@ -126,6 +142,28 @@ func (g Scratch) Enter(files *workspace.Overlay) (*Site, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// give writes what a program is given into a copy. Links in it lead nowhere
+// else: a recorded workspace may come from anybody.
+func give(copied string, given []sandbox.Given) error {
+	root, err := os.OpenRoot(copied)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	for _, f := range given {
+		if err = root.MkdirAll(path.Dir(f.Path), 0o755); err == nil {
+			err = root.WriteFile(f.Path, f.Content, 0o644)
+		}
+		if err == nil {
+			err = root.Chmod(f.Path, 0o644)
+		}
+		if err != nil {
+			return fmt.Errorf("scratch: %w", err)
+		}
+	}
+	return nil
 }
 
 // settle brings what the mission has written into the store: a copy is made

@@ -181,7 +181,7 @@ func (c Config) programs(base digest.Digest, points *checkpoints) *Programs {
 	p := *c.Programs
 	exact := p.Level == sandbox.Deterministic
 	if c.Program == nil {
-		p.Ground = InPlace{Store: c.Store, Dir: c.Dir.Path(), Base: base, Exact: exact, Options: c.Snapshot}
+		p.Ground = InPlace{Store: c.Store, Dir: c.Dir.Path(), Base: base, Exact: exact, Bind: p.Level != sandbox.Proxied, Options: c.Snapshot}
 		p.Kept = func(_ int64, _, after digest.Digest) error { return points.attach(AtFinal, 0, after) }
 		return &p
 	}

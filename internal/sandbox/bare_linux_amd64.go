@@ -62,6 +62,9 @@ func (i *inside) bareFiles() *insideError {
 		i.views = append(i.views, box.View{At: at, From: from})
 		return nil
 	}
+	if err := o.followLinks(); err != nil {
+		return &insideError{"files", err}
+	}
 	if err := i.viewOver(); err != nil {
 		return &insideError{"files", err}
 	}
@@ -70,7 +73,11 @@ func (i *inside) bareFiles() *insideError {
 			return &insideError{"program", err}
 		}
 	}
-	s := &scratch{dir: o.Bare, show: show}
+	lock := func(string) error {
+		i.views[len(i.views)-1].ReadOnly = true
+		return nil
+	}
+	s := &scratch{dir: o.Bare, show: show, lock: lock}
 	if err := o.showFiles(s); err != nil {
 		return &insideError{"files", err}
 	}
@@ -80,16 +87,33 @@ func (i *inside) bareFiles() *insideError {
 	return nil
 }
 
+// followLinks names the workspace as its links lead: a mount is there, and so
+// must a view be.
+func (o *orders) followLinks() error {
+	if o.Trial {
+		return nil
+	}
+	real, err := filepath.EvalSymlinks(o.Workspace)
+	if err != nil {
+		return err
+	}
+	if below, err := filepath.Rel(o.Workspace, o.Dir); err == nil && filepath.IsLocal(below) {
+		o.Dir = filepath.Join(real, below)
+	}
+	o.Workspace = real
+	return nil
+}
+
 // viewOver shows the directory Over at the workspace's path, as showOver does.
 func (i *inside) viewOver() error {
 	o := &i.orders
 	if o.Over == "" {
 		return nil
 	}
-	workspace := filepath.Clean(o.Workspace)
-	if workspace == "/" {
+	if filepath.Clean(o.Workspace) == "/" {
 		return fmt.Errorf("workspace /: another directory cannot be shown there")
 	}
+	workspace := o.Workspace
 	over, err := filepath.EvalSymlinks(o.Over)
 	if err != nil {
 		return err

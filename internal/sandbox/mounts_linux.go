@@ -157,6 +157,7 @@ type scratch struct {
 	dir  string
 	n    int
 	show func(from, at string) error // one file or directory at the path of another
+	lock func(at string) error       // what was shown there last cannot be written to
 }
 
 // newScratch mounts one over a directory that nothing needs meanwhile: only
@@ -166,7 +167,7 @@ func newScratch() (*scratch, error) {
 	for _, dir := range []string{"/sys", "/mnt", "/media", "/srv", "/opt"} {
 		err = unix.Mount("coo", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0755,size=256m")
 		if err == nil {
-			return &scratch{dir: dir, show: bind}, nil
+			return &scratch{dir: dir, show: bind, lock: readOnly}, nil
 		}
 	}
 	return nil, fmt.Errorf("files in memory: %w", err)
@@ -192,9 +193,22 @@ func (s *scratch) showFile(at string, content []byte, mode fs.FileMode) error {
 	if err != nil {
 		return err
 	}
+	return s.showAt(real, content, mode)
+}
+
+func (s *scratch) showAt(at string, content []byte, mode fs.FileMode) error {
 	name := s.path()
 	if err := os.WriteFile(name, content, mode); err != nil {
 		return err
 	}
-	return s.show(name, real)
+	return s.show(name, at)
+}
+
+// showReadOnly shows content at the path of a file, to be read. The program
+// finds a file there, with no link on the way to it.
+func (s *scratch) showReadOnly(at string, content []byte) error {
+	if err := s.showAt(at, content, 0o644); err != nil {
+		return err
+	}
+	return s.lock(at)
 }

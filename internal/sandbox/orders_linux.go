@@ -17,6 +17,7 @@ type orders struct {
 	Over      string
 	Keep      []string
 	Fresh     []string
+	Given     []Given
 	CA        []byte
 
 	// Bare is a directory for what the program is shown where there are no

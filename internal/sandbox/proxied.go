@@ -25,8 +25,8 @@ var askedVariables = []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_
 
 // startProxied starts a program that is asked, by variables, to use a proxy.
 func (p *Process) startProxied(c Command) error {
-	if c.Over != "" {
-		return fmt.Errorf("isolation proxied: another directory cannot be shown at %q", c.workspace())
+	if c.Over != "" || len(c.Given) > 0 {
+		return fmt.Errorf("isolation proxied: nothing else can be shown at %q", c.workspace())
 	}
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {

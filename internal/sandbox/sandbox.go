@@ -95,6 +95,9 @@ type Command struct {
 	// Fresh are directories of the workspace, relative to it, that are shown
 	// empty, and are as they were after that. Only at level deterministic.
 	Fresh []string
+	// Given are files of the workspace that are shown with another content,
+	// read-only. Level proxied shows nothing, and refuses any.
+	Given []Given
 
 	CA         []byte     // PEM of the run's CA; nil: no bundle is made
 	Allow      []Endpoint // services of this machine that may be reached
@@ -115,6 +118,12 @@ func (c *Command) workspace() string {
 		return c.Workspace
 	}
 	return c.Dir
+}
+
+// A Given is a file that a program is shown.
+type Given struct {
+	Path    string // in the workspace, with "/" between names
+	Content []byte
 }
 
 // An Exit is how a program ended.

@@ -33,6 +33,14 @@ func (o *orders) showFiles(s *scratch) error {
 			return err
 		}
 	}
+	for _, f := range o.Given {
+		if !filepath.IsLocal(f.Path) {
+			return fmt.Errorf("given %q: not inside the workspace", f.Path)
+		}
+		if err := s.showReadOnly(filepath.Join(o.Workspace, f.Path), f.Content); err != nil {
+			return fmt.Errorf("given %q: %w", f.Path, err)
+		}
+	}
 	return o.showTrust(s)
 }
 

@@ -3,15 +3,21 @@ package wire
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 
 	"github.com/coo-runtime/coo/internal/canon"
 	"github.com/coo-runtime/coo/internal/digest"
+	"github.com/coo-runtime/coo/internal/dotenv"
 )
 
 // An Exec is the start of a program, as far as it is the run's identity.
 type Exec struct {
 	Argv []string
+	// DotEnv are the files of variables (package dotenv) that it finds in the
+	// workspace, outside of its tree: paths, sorted, each once, and the text
+	// of each, in which a secret stands by name.
+	DotEnv []NamedBlob
 	// Env are the variables that are recorded, sorted by name, each once. A
 	// secret stands in a value by name: "<secret NAME>".
 	Env   [][2]string
@@ -19,10 +25,17 @@ type Exec struct {
 	Tree  digest.Digest  // the footprint of the whole workspace at the start
 }
 
+// A NamedBlob is a path in the workspace and the digest of its content.
+type NamedBlob struct {
+	Path   string
+	SHA256 digest.Digest
+}
+
 // Doc returns the document that identifies the start:
 //
 //	{"argv":["python3","agent.py"],"env":[["LANG","C.UTF-8"]],"kind":"exec","stdin":null,"tree":"4f53cda1…"}
 //
+// Where there are such files, it has "dotenv":[[".env","9c56cc51…"]] too.
 // An argument or variable that no program can be given, or that is not UTF-8,
 // is an error.
 func (e *Exec) Doc() (*Doc, error) {
@@ -39,7 +52,18 @@ func (e *Exec) Doc() (*Doc, error) {
 			return nil, fmt.Errorf("exec: argument %d: %w", i, err)
 		}
 	}
-	b = append(b, `],"env":`...)
+	b = append(b, ']')
+	if len(e.DotEnv) > 0 {
+		pairs := make([][2]string, len(e.DotEnv))
+		for i, f := range e.DotEnv {
+			pairs[i] = [2]string{f.Path, f.SHA256.String()}
+		}
+		b = append(b, `,"dotenv":`...)
+		if b, err = appendPairs(b, pairs); err != nil {
+			return nil, fmt.Errorf("exec: dotenv: %w", err)
+		}
+	}
+	b = append(b, `,"env":`...)
 	if b, err = appendPairs(b, e.Env); err != nil {
 		return nil, fmt.Errorf("exec: environment: %w", err)
 	}
@@ -63,6 +87,14 @@ func (e *Exec) check() error {
 			return fmt.Errorf("exec: argument %d: a NUL byte in it", i)
 		}
 	}
+	for i, f := range e.DotEnv {
+		switch {
+		case !dotenv.Names(f.Path) || !fs.ValidPath(f.Path) || strings.ContainsAny(f.Path, "\x00\\"):
+			return fmt.Errorf("exec: dotenv %.80q: not the path of such a file", f.Path)
+		case i > 0 && e.DotEnv[i-1].Path >= f.Path:
+			return fmt.Errorf("exec: dotenv %.80q: out of order", f.Path)
+		}
+	}
 	for i, v := range e.Env {
 		switch {
 		case v[0] == "" || strings.ContainsAny(v[0], "=\x00") || strings.ContainsRune(v[1], 0):
@@ -84,6 +116,21 @@ func ParseExec(doc []byte) (*Exec, error) {
 			s.Lit(",")
 		}
 		e.Argv = append(e.Argv, s.String())
+	}
+	if s.Try(`,"dotenv":[`) {
+		for s.OK() && (len(e.DotEnv) == 0 || !s.Try("]")) {
+			if len(e.DotEnv) > 0 {
+				s.Lit(",")
+			}
+			s.Lit("[")
+			f := NamedBlob{Path: s.String()}
+			s.Lit(",")
+			if d := scanDigest(s); d != nil {
+				f.SHA256 = *d
+			}
+			s.Lit("]")
+			e.DotEnv = append(e.DotEnv, f)
+		}
 	}
 	s.Lit(`,"env":[`)
 	for s.OK() && !s.Try("]") {

@@ -40,6 +40,9 @@ func TestExecDocRefuses(t *testing.T) {
 		"an = in a variable":       {Argv: []string{"x"}, Env: [][2]string{{"A=", "1"}}},
 		"a NUL in a value":         {Argv: []string{"x"}, Env: [][2]string{{"A", "\x00"}}},
 		"a value that is no UTF-8": {Argv: []string{"x"}, Env: [][2]string{{"A", "\xc3"}}},
+		".env elsewhere":           {Argv: []string{"x"}, DotEnv: []NamedBlob{{Path: "../.env"}}},
+		".env files out of order":  {Argv: []string{"x"}, DotEnv: []NamedBlob{{Path: "a/.env"}, {Path: ".env"}}},
+		"a backslash in a .env":    {Argv: []string{"x"}, DotEnv: []NamedBlob{{Path: `a\.env.b`}}},
 	} {
 		if doc, err := e.Doc(); err == nil {
 			t.Errorf("%s: Doc() = %s, want an error", what, doc.Bytes)
@@ -100,6 +103,8 @@ func FuzzParseExec(f *testing.F) {
 	tree := digest.Of([]byte("[]")).String()
 	f.Add([]byte(`{"argv":["a","b"],"env":[["A","1"],["B",""]],"kind":"exec","stdin":null,"tree":"` + tree + `"}`))
 	f.Add([]byte(`{"argv":["a"],"env":[],"kind":"exec","stdin":"` + tree + `","tree":"` + tree + `"}`))
+	f.Add([]byte(`{"argv":["a"],"dotenv":[[".env","` + tree + `"]],"env":[],"kind":"exec","stdin":null,"tree":"` + tree + `"}`))
+	f.Add([]byte(`{"argv":["a"],"dotenv":[],"env":[],"kind":"exec","stdin":null,"tree":"` + tree + `"}`))
 	f.Add([]byte(`{"argv":[],"env":[],"kind":"exec","stdin":null,"tree":"` + tree + `"}`))
 	f.Fuzz(func(t *testing.T, doc []byte) {
 		e, err := ParseExec(doc)

@@ -84,7 +84,7 @@ func (s *sham) line(line string) error {
 			return err
 		}
 		s.proof, s.run, s.record, s.holds = word, f[0], n, f[2]
-	case "fsync", "canary", "exec", "flip", "relay", "near", "faults", "key", "around":
+	case "fsync", "canary", "exec", "flip", "relay", "near", "faults", "key", "around", "dotenv":
 		s.proof = word
 	default:
 		return errors.New("unknown word")

@@ -35,6 +35,7 @@ var proofs = []proof{
 	{"faults", func(b *bench, _ string, _ *sham) (string, error) { return b.goTest(tests["faults"], "") }},
 	{"key", func(b *bench, _ string, _ *sham) (string, error) { return b.goTest(tests["key"], "") }},
 	{"around", func(b *bench, _ string, _ *sham) (string, error) { return b.goTest(tests["around"], "") }},
+	{"dotenv", func(b *bench, _ string, _ *sham) (string, error) { return b.goTest(tests["dotenv"], "") }},
 	{"flip", (*bench).flip},
 }
 
@@ -186,6 +187,7 @@ var tests = map[string]goTest{
 	"relay":  {"TestNobodyElse", "^TestNobodyElseIsAnswered$", "the run's own programs are answered, and nobody else"},
 	"near":   {"TestNothingNear", "^TestNothingNearIsReached$", "what is near is not reached"},
 	"faults": {"TestFaultsReach", "^TestFaultsReachRealClients$", "what the network does wrong reaches real clients as it is"},
+	"dotenv": {"TestScripts", "^TestScripts$/^program_dotenv$", "programs are shown .env files with placeholders, and so are their replays"},
 	"around": {"TestScripts", "^TestScripts$/^environment_manifest$", "what a program used outside of its workspace is described and compared"},
 	"key":    {"TestTheKey", "^TestTheKeyStaysInside$", "the CA's key is in coo's memory alone"},
 }
