@@ -3,6 +3,7 @@ package program
 import (
 	"bytes"
 	"io"
+	"strconv"
 	"time"
 
 	"github.com/coo-runtime/coo/internal/wire"
@@ -22,16 +23,10 @@ const (
 // that follows: what decides which answer ends first must have its place in
 // the order.
 func (e *exchange) body() (last []byte, err error) {
-	next := e.frozenChunks()
-	if e.s.Live {
-		var stop func()
-		next, stop = e.liveChunks()
-		defer stop()
-	}
 	stream := wire.IsEventStream(first(e.ans.Headers, "content-type"))
 	over := false
 	for {
-		chunk, err := next(e.patience(last, over))
+		chunk, err := e.next(e.patience(last, over))
 		switch {
 		case err == io.EOF:
 			return last, nil
@@ -87,15 +82,67 @@ func (e *exchange) keep(chunk []byte) error {
 	if _, err := e.spool.Write(chunk); err != nil {
 		return err
 	}
+	e.count(chunk)
+	if e.s.Live {
+		e.p.shown.Store(true)
+	}
+	return nil
+}
+
+// count makes a chunk part of the answer.
+func (e *exchange) count(chunk []byte) {
 	e.ans.Lens = append(e.ans.Lens, len(chunk))
 	e.ans.Size += int64(len(chunk))
 	if len(e.small) <= wire.MaxInline {
 		e.small = append(e.small, chunk...)
 	}
-	if e.s.Live {
-		e.p.shown.Store(true)
+}
+
+// gather reads a live answer to its end, if it is short, is to come whole and
+// does so at once, and nothing else is under way. It reports whether it did;
+// if not, what was read comes next.
+func (e *exchange) gather(headers [][2]string) (bool, error) {
+	length, err := strconv.ParseInt(first(headers, "content-length"), 10, 63)
+	if err != nil || length > wire.MaxInline || !e.p.alone() {
+		return false, nil
 	}
-	return nil
+	var ahead [][]byte
+	size, next, over := int64(0), e.next, time.Now().Add(gatherFor)
+	for {
+		chunk, err := next(max(time.Until(over), time.Microsecond))
+		if err == io.EOF && size == length {
+			for _, c := range ahead {
+				e.count(c)
+			}
+			return true, nil
+		}
+		if chunk == nil || err != nil {
+			e.next = after(ahead, err, next)
+			return false, nil
+		}
+		ahead = append(ahead, chunk)
+		size += int64(len(chunk))
+	}
+}
+
+// gatherFor is how long a short answer may take from its head to its end to
+// be let out whole.
+const gatherFor = time.Millisecond
+
+// after returns chunks that were read, then err or, if it is nil, what next
+// returns.
+func after(chunks [][]byte, err error, next func(time.Duration) ([]byte, error)) func(time.Duration) ([]byte, error) {
+	return func(wait time.Duration) ([]byte, error) {
+		switch {
+		case len(chunks) > 0:
+			chunk := chunks[0]
+			chunks = chunks[1:]
+			return chunk, nil
+		case err != nil:
+			return nil, err
+		}
+		return next(wait)
+	}
 }
 
 // frozenChunks returns the chunks of a frozen answer: they do not have to be

@@ -41,9 +41,10 @@ type exchange struct {
 	doc   *wire.Doc
 	used  []string // rules that left something out of the identity
 	s     *freeze.Stream
-	call  int64 // number of its record; 0 before there is one
-	spool flight.Spool
-	small []byte // the body, while it is small
+	call  int64                                    // number of its record; 0 before there is one
+	spool flight.Spool                             // nil: nothing of the answer was given before its end
+	small []byte                                   // the body, while it is small
+	next  func(wait time.Duration) ([]byte, error) // the next chunk, see liveChunks
 	ans   wire.AnswerInfo
 }
 
@@ -77,6 +78,15 @@ func (e *exchange) perform() error {
 	}
 	if status == 0 {
 		return e.end(nil)
+	}
+	e.next = e.frozenChunks()
+	if e.s.Live {
+		var stop func()
+		e.next, stop = e.liveChunks()
+		defer stop()
+		if whole, err := e.gather(headers); whole || err != nil {
+			return errors.Join(err, e.short(status, headers))
+		}
 	}
 	if err := e.head(status, headers); err != nil {
 		return err
@@ -142,9 +152,32 @@ func (e *exchange) head(status int, headers [][2]string) error {
 	return nil
 }
 
-// recordHead records the head of the answer, and begins to keep its body; it is
-// called with the record held. At is the time inside, nil where none is told.
-func (e *exchange) recordHead(r Recorder, at *int64) error {
+// short records a live answer that is all there, and lets it out at once: it
+// is durable before the program sees anything of it.
+func (e *exchange) short(status int, headers [][2]string) error {
+	e.ans.Status, e.ans.Headers = status, headers
+	e.ans.Error, e.ans.Trailers = e.s.End()
+	e.p.gate.stir()
+	written, err := e.p.release(func(r Recorder) error {
+		if err := e.recordCall(r, nil); err != nil {
+			return err
+		}
+		if err := e.recordStatus(r, nil); err != nil {
+			return err
+		}
+		return e.recordTail(r, nil)
+	})
+	if err != nil {
+		return err
+	}
+	defer e.written(written)
+	e.left(e.x.Short(status, headers, e.small, e.ans.Trailers))
+	return nil
+}
+
+// recordStatus records the head of the answer; it is called with the record
+// held. At is the time inside, nil where none is told.
+func (e *exchange) recordStatus(r Recorder, at *int64) error {
 	doc, err := wire.EncodeHead(e.ans.Status, e.ans.Headers)
 	if err != nil {
 		return err
@@ -153,7 +186,13 @@ func (e *exchange) recordHead(r Recorder, at *int64) error {
 	if err != nil {
 		return err
 	}
-	if _, err := r.Append(&flight.Head{Envelope: e.p.envelope(), At: at, Call: e.call, Head: d}); err != nil {
+	_, err = r.Append(&flight.Head{Envelope: e.p.envelope(), At: at, Call: e.call, Head: d})
+	return err
+}
+
+// recordHead records the head of the answer, and begins to keep its body.
+func (e *exchange) recordHead(r Recorder, at *int64) (err error) {
+	if err := e.recordStatus(r, at); err != nil {
 		return err
 	}
 	if e.spool, err = r.Spool(strconv.FormatInt(e.call, 10)); err != nil {
@@ -309,10 +348,17 @@ func (e *exchange) read() {
 func (e *exchange) answer(r Recorder) (digest.Answer, error) {
 	var none digest.Answer
 	switch {
-	case e.spool == nil: // there was no head
 	case e.ans.Size <= wire.MaxInline && utf8.Valid(e.small):
 		e.ans.Inline = e.small
-		e.spool.Discard()
+		if e.spool != nil {
+			e.spool.Discard()
+		}
+	case e.spool == nil:
+		body, err := r.Blob(e.small)
+		if err != nil {
+			return none, err
+		}
+		e.ans.Body = &body
 	default:
 		body, _, err := e.spool.Finish()
 		if err != nil {

@@ -22,7 +22,7 @@ type answer1 struct {
 	cutting  bool // and too early
 }
 
-func (a *answer1) head(status int, fields [][2]string, length int64, bodyless bool) error {
+func (a *answer1) head(status int, fields [][2]string, length int64, bodyless, follows bool) error {
 	w := a.p.w
 	a.bodyless = bodyless
 	a.chunked = !bodyless && length < 0 && a.h.minor == 1
@@ -39,6 +39,9 @@ func (a *answer1) head(status int, fields [][2]string, length int64, bodyless bo
 		w.WriteString("Connection: close\r\n")
 	}
 	w.WriteString("\r\n")
+	if follows {
+		return nil
+	}
 	return a.flush()
 }
 

@@ -33,7 +33,8 @@ type Exchange struct {
 
 // An answer puts what an Exchange is given on a connection.
 type answer interface {
-	head(status int, headers [][2]string, length int64, bodyless bool) error
+	// head sends it with the body when that is said to follow at once.
+	head(status int, headers [][2]string, length int64, bodyless, follows bool) error
 	write(chunk []byte) error
 	end(trailers [][2]string) error
 	abort() // the connection or stream is reset
@@ -59,6 +60,21 @@ var ErrLeft = errors.New("the program left before the end of its answer")
 //
 // With a content-length in headers, the body must have that many bytes.
 func (x *Exchange) Head(status int, headers [][2]string) error {
+	return x.head(status, headers, false)
+}
+
+// Short sends a whole answer at once.
+func (x *Exchange) Short(status int, headers [][2]string, body []byte, trailers [][2]string) error {
+	if err := x.head(status, headers, len(body) > 0); err != nil {
+		return err
+	}
+	if err := x.Write(body); err != nil {
+		return err
+	}
+	return x.End(trailers)
+}
+
+func (x *Exchange) head(status int, headers [][2]string, follows bool) error {
 	if x.state != fresh {
 		return errors.New("proxy: the answer has a head already, or is over")
 	}
@@ -79,7 +95,7 @@ func (x *Exchange) Head(status int, headers [][2]string) error {
 		x.left = 0
 	}
 	x.state = headed
-	return x.out.head(status, fields, length, bodyless)
+	return x.out.head(status, fields, length, bodyless, follows)
 }
 
 // Write sends a part of the body at once, and blocks while the client does

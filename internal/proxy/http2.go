@@ -169,7 +169,7 @@ func (a *answer2) finish(inOrder bool) {
 	a.once.Do(func() { a.over <- inOrder })
 }
 
-func (a *answer2) head(status int, fields [][2]string, length int64, _ bool) error {
+func (a *answer2) head(status int, fields [][2]string, length int64, _, follows bool) error {
 	h := a.w.Header()
 	// net/http would add both.
 	h["Date"], h["Content-Type"] = nil, nil
@@ -181,6 +181,9 @@ func (a *answer2) head(status int, fields [][2]string, length int64, _ bool) err
 		h.Set("Content-Length", strconv.FormatInt(length, 10))
 	}
 	a.w.WriteHeader(status)
+	if follows {
+		return nil
+	}
 	return a.flush()
 }
 
