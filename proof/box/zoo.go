@@ -20,7 +20,8 @@ type program struct {
 	cflags  []string
 	numpy   bool // with the Python of tools/box.sh
 	// inputs: what it prints follows from the names of its workspace and home
-	// and who runs it, which are its inputs: by how much memory they take.
+	// and who runs it, which are its inputs: by how much memory they take, or
+	// by how many directories are asked for.
 	inputs bool
 	source string // of a program that is made, not a file
 }
