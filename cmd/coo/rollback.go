@@ -48,9 +48,11 @@ What is outside of snapshots (.cooignore, .git, .env*, caches) stays as it is.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(_ *cobra.Command, args []string) error {
 			switch {
-			case f.log && len(args) == 0 && !f.undo:
+			case f == (rollbackFlags{log: true}) && len(args) == 0:
 				return a.rollbackLog()
-			case len(args) > 1, f.undo != (len(args) == 0), f.log:
+			case f.log:
+				return usagef("coo rollback: --log goes alone")
+			case len(args) > 1, f.undo != (len(args) == 0):
 				return usagef("coo rollback: give one run, or --undo, or --log")
 			case f.undo:
 				if f.to != "" {

@@ -170,20 +170,30 @@ func (x *tracer) whenReady(t *thread, n int, events int16, what string) outcome 
 // patience is until when a socket lets a call wait: SO_RCVTIMEO, SO_SNDTIMEO,
 // socket(7).
 func (x *tracer) patience(t *thread, n int, events int16) int64 {
-	own, err := x.take(t, n)
-	if err != nil {
-		return -1
-	}
-	defer unix.Close(own)
 	option := unix.SO_RCVTIMEO
 	if events == unix.POLLOUT {
 		option = unix.SO_SNDTIMEO
 	}
-	tv, err := unix.GetsockoptTimeval(own, unix.SOL_SOCKET, option)
-	if err != nil || tv.Nano() == 0 {
+	tv, ok := ofSocket(x, t, n, func(own int) (*unix.Timeval, error) {
+		return unix.GetsockoptTimeval(own, unix.SOL_SOCKET, option)
+	})
+	if !ok || tv.Nano() == 0 {
 		return -1
 	}
 	return x.after(tv.Nano())
+}
+
+// ofSocket asks something of a socket of the program's; false when there is
+// no answer.
+func ofSocket[T any](x *tracer, t *thread, n int, ask func(own int) (T, error)) (T, bool) {
+	own, err := x.take(t, n)
+	if err != nil {
+		var none T
+		return none, false
+	}
+	defer unix.Close(own)
+	answer, err := ask(own)
+	return answer, err == nil
 }
 
 // reads is the handler of read(2) and its like.

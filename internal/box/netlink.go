@@ -38,13 +38,10 @@ var inexactIn = map[uint16]struct {
 
 // isNetlink reports whether a socket is one.
 func (x *tracer) isNetlink(t *thread, n int) bool {
-	own, err := x.take(t, n)
-	if err != nil {
-		return false
-	}
-	defer unix.Close(own)
-	family, err := unix.GetsockoptInt(own, unix.SOL_SOCKET, unix.SO_DOMAIN)
-	return err == nil && family == unix.AF_NETLINK
+	family, ok := ofSocket(x, t, n, func(own int) (int, error) {
+		return unix.GetsockoptInt(own, unix.SOL_SOCKET, unix.SO_DOMAIN)
+	})
+	return ok && family == unix.AF_NETLINK
 }
 
 // receiveExact lets a thread receive what there is from a netlink socket, and

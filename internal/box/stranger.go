@@ -47,16 +47,13 @@ func (t *thread) unixPath(at, n uint64) string {
 // isStranger reports whether the other end of a socket is of no process
 // inside: those have numbers here, others have none.
 func (x *tracer) isStranger(t *thread, n int) bool {
-	own, err := x.take(t, n)
-	if err != nil {
-		return false
+	cred, ok := ofSocket(x, t, n, func(own int) (*unix.Ucred, error) {
+		return unix.GetsockoptUcred(own, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	})
+	if ok && x.ids != nil {
+		return x.ids.inside[int(cred.Pid)] == 0
 	}
-	defer unix.Close(own)
-	cred, err := unix.GetsockoptUcred(own, unix.SOL_SOCKET, unix.SO_PEERCRED)
-	if x.ids != nil {
-		return err == nil && x.ids.inside[int(cred.Pid)] == 0
-	}
-	return err == nil && cred.Pid == 0
+	return ok && cred.Pid == 0
 }
 
 // strangerWait is for how long a stranger is waited for before anything else

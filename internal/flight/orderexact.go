@@ -47,15 +47,15 @@ func unfilledBy(r Record) unfilled {
 
 // full reports whether a record of these parts takes no more.
 func full(lens []int64, parts int, size int64) bool {
-	return len(lens) >= parts || sum(lens) >= size
+	return len(lens) >= parts || Sum(lens) >= size
 }
 
-func sum(lens []int64) int64 {
-	total := int64(0)
-	for _, n := range lens {
-		total += n
+// Sum returns how many bytes chunks have together.
+func Sum(lens []int64) (n int64) {
+	for _, l := range lens {
+		n += l
 	}
-	return total
+	return n
 }
 
 // Full reports whether the next chunk begins another record.

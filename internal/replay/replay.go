@@ -206,7 +206,7 @@ func forgiveMoments(recorded, replayed flight.Record) {
 			replayed.At = was.At
 		}
 	case *flight.Data:
-		if was, ok := recorded.(*flight.Data); ok && sum(was.Lens) == sum(replayed.Lens) {
+		if was, ok := recorded.(*flight.Data); ok && flight.Sum(was.Lens) == flight.Sum(replayed.Lens) {
 			replayed.At, replayed.Lens = was.At, was.Lens
 		}
 	case *flight.Out:
@@ -214,13 +214,6 @@ func forgiveMoments(recorded, replayed flight.Record) {
 			replayed.Lens = was.Lens
 		}
 	}
-}
-
-func sum(lens []int64) (n int64) {
-	for _, l := range lens {
-		n += l
-	}
-	return n
 }
 
 func opening(r *flight.Run, programs *run.Programs) (*flight.Open, error) {

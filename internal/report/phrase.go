@@ -81,7 +81,7 @@ func (t *teller) phrase(r flight.Record, d Docs) phrase {
 	case *flight.Data:
 		return phrase{"receives", "received", fmt.Sprintf("%s of the answer to call %d", Count(len(r.Lens), "chunk"), r.Call)}
 	case *flight.Out:
-		return phrase{"prints", "printed", fmt.Sprintf("%s on %s", Size(total(r.Lens)), outputName(r.FD))}
+		return phrase{"prints", "printed", fmt.Sprintf("%s on %s", Size(flight.Sum(r.Lens)), outputName(r.FD))}
 	case *flight.Tail:
 		if r.How == "client" {
 			return phrase{"leaves", "left", fmt.Sprintf("the answer to call %d before its end", r.Call)}

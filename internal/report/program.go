@@ -91,7 +91,7 @@ func since(at int64) string {
 }
 
 func dataDetail(r *flight.Data) string {
-	s := fmt.Sprintf("to call %d: %s, %s", r.Call, Count(len(r.Lens), "chunk"), Size(total(r.Lens)))
+	s := fmt.Sprintf("to call %d: %s, %s", r.Call, Count(len(r.Lens), "chunk"), Size(flight.Sum(r.Lens)))
 	if len(r.At) == 0 {
 		return s
 	}
@@ -103,7 +103,7 @@ func dataDetail(r *flight.Data) string {
 }
 
 func outDetail(r *flight.Out) string {
-	return fmt.Sprintf("of program %d: %s, %s in %s %s", r.Call, outputName(r.FD), Size(total(r.Lens)), Count(len(r.Lens), "write"), r.SHA256.Short())
+	return fmt.Sprintf("of program %d: %s, %s in %s %s", r.Call, outputName(r.FD), Size(flight.Sum(r.Lens)), Count(len(r.Lens), "write"), r.SHA256.Short())
 }
 
 // outputName names an output of a program.
@@ -115,14 +115,6 @@ func outputName(fd int64) string {
 		return "stderr"
 	}
 	return fmt.Sprintf("output %d", fd)
-}
-
-func total(lens []int64) int64 {
-	sum := int64(0)
-	for _, n := range lens {
-		sum += n
-	}
-	return sum
 }
 
 func tailDetail(r *flight.Tail, d Docs) string {
