@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +17,8 @@ type workload struct {
 	what string
 	argv []string
 	aim  float64
+	// flags are those of coo run.
+	flags []string
 }
 
 // clientsPython is what tools/clients.sh makes.
@@ -37,16 +41,20 @@ func (b *bench) box() error {
 	}
 	interpreter := strings.TrimSpace(string(found))
 	python := func(script string) []string { return []string{interpreter, "-c", script} }
+	srv := httptest.NewServer(unhurried{&server{}})
+	defer srv.Close()
+	addr := srv.Listener.Addr().String()
 	loads := []workload{
-		{"true", []string{"true"}, 0},
-		{"python3 -c pass", python("pass"), 8},
-		{"a loop of 10,000,000 in Python", python("n = 0\nfor i in range(10**7): n += i"), 1.05},
-		{"stat of 100,000 files", python("import os\nfor e in os.scandir('" + files + "'): os.stat(e.path)"), 8},
-		{"4 threads in Python", python(fourThreads), 8},
+		{"true", []string{"true"}, 0, nil},
+		{"python3 -c pass", python("pass"), 8, nil},
+		{"an agent with 50 calls", python(strings.ReplaceAll(agent, "ADDR", addr)), 1.3, []string{"--allow", addr}},
+		{"a loop of 10,000,000 in Python", python("n = 0\nfor i in range(10**7): n += i"), 1.05, nil},
+		{"stat of 100,000 files", python("import os\nfor e in os.scandir('" + files + "'): os.stat(e.path)"), 8, nil},
+		{"4 threads in Python", python(fourThreads), 8, nil},
 	}
 	if openai, err := filepath.Abs(clientsPython); err == nil {
 		if _, err := os.Stat(openai); err == nil {
-			loads = append(loads, workload{"import openai", []string{openai, "-c", "import openai"}, 8})
+			loads = append(loads, workload{"import openai", []string{openai, "-c", "import openai"}, 8, nil})
 		}
 	}
 	levels, err := b.levels()
@@ -113,44 +121,67 @@ func (b *bench) levels() ([]string, error) {
 	return levels, nil
 }
 
-// boxed measures one workload.
+// boxed measures one workload, natively and in each other way in turn: what
+// else the machine does meets all of them.
 func (b *bench) boxed(l workload, levels []string) error {
-	const n = 5
+	const n = 7
 	dir, err := b.subdir("box")
 	if err != nil {
 		return err
 	}
-	plain := func(argv ...string) (time.Duration, error) {
-		return medianOf(n, func() error {
+	plain := func(argv ...string) func() error {
+		return func() error {
 			cmd := exec.CommandContext(b.ctx, argv[0], argv[1:]...)
 			cmd.Dir = dir
 			if out, err := cmd.CombinedOutput(); err != nil {
 				return fmt.Errorf("%s: %w\n%s", strings.Join(argv, " "), err, out)
 			}
 			return nil
-		})
-	}
-	bare, err := plain(l.argv...)
-	if err != nil {
-		return err
-	}
-	for _, level := range levels {
-		d, err := medianOf(n, func() error {
-			return b.command(dir, append([]string{"run", "--calls=live", "--from=none", "--isolation=" + level, "--"}, l.argv...)...)
-		})
-		if err != nil {
-			return err
 		}
-		hoped := ""
-		if level == "deterministic" && l.aim > 0 {
+	}
+	names, ways := []string{"native"}, []func() error{plain(l.argv...)}
+	for _, level := range levels {
+		args := append([]string{"run", "--calls=live", "--from=none", "--isolation=" + level}, l.flags...)
+		args = append(append(args, "--"), l.argv...)
+		names, ways = append(names, level), append(ways, func() error { return b.command(dir, args...) })
+	}
+	names = append(names, "strace -f")
+	ways = append(ways, plain(append([]string{"strace", "-f", "-o", os.DevNull}, l.argv...)...))
+	took := make([][]time.Duration, len(ways))
+	for range n {
+		for i, way := range ways {
+			d, err := timed(way)
+			if err != nil {
+				return err
+			}
+			took[i] = append(took[i], d)
+		}
+	}
+	bare := median(took[0])
+	for i, name := range names[1:] {
+		d, hoped := median(took[i+1]), ""
+		if name == "deterministic" && l.aim > 0 {
 			hoped = aim(fmt.Sprintf("%v", l.aim), float64(d) <= l.aim*float64(bare))
 		}
-		b.rows.add(l.what+", "+level, short(d), short(bare)+" native", ratio(d, bare), hoped)
+		b.rows.add(l.what+", "+name, short(d), short(bare)+" native", ratio(d, bare), hoped)
 	}
-	traced, err := plain(append([]string{"strace", "-f", "-o", os.DevNull}, l.argv...)...)
-	if err != nil {
-		return err
-	}
-	b.rows.add(l.what+", strace -f", short(traced), short(bare)+" native", ratio(traced, bare), "")
 	return nil
 }
+
+// An unhurried server answers each call after as long as a quick model takes.
+type unhurried struct{ next http.Handler }
+
+func (u unhurried) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	time.Sleep(50 * time.Millisecond)
+	u.next.ServeHTTP(w, r)
+}
+
+// agent asks a server fifty times, one after the other.
+const agent = `
+import json, urllib.request
+text = "hello"
+for n in range(50):
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": f"{n} {text}"}]}).encode()
+    q = urllib.request.Request("http://ADDR/v1/chat/completions", body, {"content-type": "application/json"})
+    text = urllib.request.urlopen(q).read().decode()
+`

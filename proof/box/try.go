@@ -121,7 +121,7 @@ func (t *try) through(file string) error {
 	differ := map[string]bool{}
 	for i := range t.runs {
 		s := t.turn(t.place, i)
-		if t.program.inputs && s.otherInputs() {
+		if t.program.inputs && s.otherInputs() || t.program.path && s.deep {
 			s = &rows[0]
 		}
 		// The same length for each: a program may be told of it.

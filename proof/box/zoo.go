@@ -20,9 +20,11 @@ type program struct {
 	cflags  []string
 	numpy   bool // with the Python of tools/box.sh
 	// inputs: what it prints follows from the names of its workspace and home
-	// and who runs it, which are its inputs: by how much memory they take, or
-	// by how many directories are asked for.
+	// and who runs it, which are its inputs: by how much memory they take.
 	inputs bool
+	// path: what it prints follows from the path of its workspace: by how long
+	// it is, or how many directories there are to be asked for.
+	path   bool
 	source string // of a program that is made, not a file
 }
 
