@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -67,6 +68,7 @@ type inside struct {
 	killed    atomic.Bool
 	listeners []*os.File     // of the box's network, for the tracer
 	views     []box.View     // what is shown where, without mounts
+	lastPID   *os.File       // by which the next process gets its number; nil: it gets any
 	trace     *os.File       // where the tracer writes calls; nil: nowhere
 	stopped   chan struct{}  // closed when killed is set
 	ordered   chan box.Order // what the coo outside orders
@@ -103,7 +105,9 @@ func (i *inside) main() *insideError {
 		return i.conduct(in)
 	}
 	if i.orders.Processes {
-		steadyPID()
+		spareThreads()
+		// Not open: the kernel has no such file. Then the number is any.
+		i.lastPID, _ = os.OpenFile("/proc/sys/kernel/ns_last_pid", os.O_WRONLY, 0)
 	}
 	if err := i.confine(); err != nil {
 		return &insideError{"privileges", err}
@@ -199,6 +203,7 @@ func (i *inside) confine() error {
 	if err := limitFamilies(); err != nil {
 		return err
 	}
+	i.steadyPID()
 	return dropPrivileges(i.orders.Root)
 }
 
@@ -223,9 +228,26 @@ func (i *inside) start() (int, error) {
 // program that prints it, or names files by it, prints the same each time.
 const firstPID = 100
 
-// steadyPID makes the next process firstPID, if the kernel lets it be said.
-func steadyPID() {
-	_ = os.WriteFile("/proc/sys/kernel/ns_last_pid", fmt.Appendf(nil, "%d", firstPID-1), 0)
+// steadyPID makes the next process firstPID, if the kernel lets it be said. A
+// thread has a number, too: none may be made before the program is.
+func (i *inside) steadyPID() {
+	if i.lastPID == nil {
+		return
+	}
+	number := fmt.Appendf(nil, "%d", firstPID-1)
+	// Raw: the runtime does not take this thread for one that may block, and
+	// makes no other.
+	unix.RawSyscall(unix.SYS_WRITE, i.lastPID.Fd(), uintptr(unsafe.Pointer(&number[0])), uintptr(len(number))) //nolint:errcheck // see above
+}
+
+// spareThreads lets the runtime have threads that have nothing to do: it uses
+// one of them before it makes another.
+func spareThreads() {
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() { unix.Nanosleep(&unix.Timespec{Nsec: 500_000}, nil) }) //nolint:errcheck // not to be on time
+	}
+	group.Wait()
 }
 
 // closeOthers keeps descriptors from the program, this process's own and those
