@@ -31,7 +31,7 @@ var layers = [][]string{
 	{"internal/pack"},
 	{"cmd/coo"},
 	// Outside the binary. The model server imports nothing of coo's.
-	{"internal/modelserver", "internal/dockerlike"},
+	{"internal/modelserver", "internal/dockerlike", "internal/proofs"},
 	{"examples/sampleserver", "bench", "proof/crash", "proof/clients", "proof/clients/goagent", "proof/box", "proof/docker", "tools/foldfs", "tools/release", "tools/shams"},
 }
 

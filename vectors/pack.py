@@ -140,7 +140,7 @@ class PackRun(Run):
             for kind, holders in (("mission", r["mission"]["files"]), ("rules", r["rules"])):
                 if any(h["sha256"] == name for h in holders):
                     self.use(name, kind)
-        elif what == "req tree content":
+        elif what in ("req tree content", "req dotenv"):
             self.use(name, "input")
         elif what in ("tree", "before", "after", "req tree"):
             self.use(name, "footprint")

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/coo-runtime/coo/internal/modelserver"
+	"github.com/coo-runtime/coo/internal/proofs"
 )
 
 // mostMemory is what no mission and no server may make coo take, in bytes.
@@ -65,6 +66,7 @@ const fullLength = " (full length)"
 // TestHungryMissions runs each as a user would, and reads from the kernel what
 // coo took.
 func TestHungryMissions(t *testing.T) {
+	proofs.Needed(t)
 	srv := httptest.NewServer(hostile{})
 	t.Cleanup(srv.Close)
 	var most peak
@@ -205,6 +207,7 @@ def main(coo, url, sample = ""):
 // without sense: each comes to an answer, an error of it, or a failure; its
 // replay is identical; and coo's memory is bounded.
 func TestHostileServers(t *testing.T) {
+	proofs.Needed(t)
 	srv := httptest.NewServer(hostile{})
 	t.Cleanup(srv.Close)
 	sample := httptest.NewServer(modelserver.New(modelserver.Options{MaxDelay: -1}))

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/coo-runtime/coo/internal/modelserver"
+	"github.com/coo-runtime/coo/internal/proofs"
 )
 
 var writeArtefacts = flag.Bool("write-artefacts", false, "make the demo's artefacts anew: make artefacts YES=1")
@@ -87,6 +88,7 @@ func TestArtefacts(t *testing.T) {
 // The same pack comes out whatever the surroundings, and what coo writes has
 // modes of its own choice, not the umask's.
 func TestPackInAnySurroundings(t *testing.T) {
+	proofs.Needed(t)
 	root := repoRoot(t)
 	bin := buildCoo(t)
 	for _, around := range []string{

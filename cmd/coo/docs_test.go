@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/coo-runtime/coo/internal/modelserver"
+	"github.com/coo-runtime/coo/internal/proofs"
 )
 
 // Documents are executed. In README.md and docs/, each block marked
@@ -70,6 +71,9 @@ func TestDocs(t *testing.T) {
 		d := readDoc(t, doc, filepath.ToSlash(rel))
 		skipped = append(skipped, d.skipped...)
 		t.Run(d.name, func(t *testing.T) {
+			if d.name == "docs/pipelines.md" || strings.HasPrefix(d.name, "examples/") {
+				proofs.Needed(t) // whole test suites, several times
+			}
 			t.Parallel()
 			d.run(t, bin)
 		})

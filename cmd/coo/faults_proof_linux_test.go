@@ -29,6 +29,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/coo-runtime/coo/internal/proofs"
 )
 
 // The proofs that what goes wrong on the network is recorded as what it was
@@ -322,6 +324,7 @@ func (p *place) tails() map[string]string {
 // server does wrong; coo records what it was, and without the server each
 // sees it again.
 func TestFaultsReachRealClients(t *testing.T) {
+	proofs.Needed(t)
 	replays := 1
 	if full() {
 		replays = 20
@@ -375,6 +378,7 @@ func TestFaultsReachRealClients(t *testing.T) {
 // TestClientsThatLeave: a client that leaves an endless stream early stops
 // the server, and leaves as early in a replay.
 func TestClientsThatLeave(t *testing.T) {
+	proofs.Needed(t)
 	stopped := make(chan int, 10)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -435,6 +439,7 @@ asyncio.run(main(int(sys.argv[1])))
 // TestCrowd: 500 calls at the same time, none of which is answered before all
 // have come.
 func TestCrowd(t *testing.T) {
+	proofs.Needed(t)
 	const n = 500
 	var waiting atomic.Int64
 	all := make(chan bool)
@@ -486,6 +491,7 @@ const mostForAnAnswer = 128 << 20
 // TestLongAnswers: an answer of 1 GiB (64 MiB in short proofs) that does not
 // compress is recorded and replayed in little memory.
 func TestLongAnswers(t *testing.T) {
+	proofs.Needed(t)
 	size := int64(64 << 20)
 	if full() {
 		size = 1 << 30

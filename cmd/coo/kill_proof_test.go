@@ -16,6 +16,7 @@ import (
 	"github.com/coo-runtime/coo/internal/digest"
 	"github.com/coo-runtime/coo/internal/flight"
 	"github.com/coo-runtime/coo/internal/modelserver"
+	"github.com/coo-runtime/coo/internal/proofs"
 	"github.com/coo-runtime/coo/internal/store"
 	"github.com/coo-runtime/coo/internal/wire"
 )
@@ -36,6 +37,7 @@ def main(coo, salt, n):
 // what there is of the run is sound, and every answer that the mission has
 // shown is in it.
 func TestKilledRunsKeepWhatWasShown(t *testing.T) {
+	proofs.Needed(t)
 	n := 35
 	if full() {
 		n = 500

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coo-runtime/coo/internal/proofs"
 	"github.com/coo-runtime/coo/internal/snapshot"
 	"github.com/coo-runtime/coo/internal/store"
 )
@@ -27,6 +28,7 @@ def main(coo):
 // and back. The next command finishes or takes back what was begun, and the
 // workspace is exactly what it was at one end or the other.
 func TestKilledRollbacksAreWholeOrNothing(t *testing.T) {
+	proofs.Needed(t)
 	n := 15
 	if full() {
 		n = 500

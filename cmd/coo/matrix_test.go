@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/coo-runtime/coo/internal/proofs"
 	"github.com/coo-runtime/coo/internal/store"
 )
 
@@ -44,6 +45,7 @@ var matrix = []surroundings{
 // were made. tools/machines.sh does the same with other processors, users and
 // file systems.
 func TestMatrix(t *testing.T) {
+	proofs.Needed(t)
 	root, err := filepath.Abs(corpus)
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/coo-runtime/coo/internal/chain"
 	"github.com/coo-runtime/coo/internal/digest"
+	"github.com/coo-runtime/coo/internal/proofs"
 	"github.com/coo-runtime/coo/internal/store"
 )
 
@@ -37,7 +38,10 @@ func files(t *testing.T, st *store.Store) []string {
 }
 
 // Every bit of a sealed run, flipped, is found, and the file is named.
-func TestFlipEveryBit(t *testing.T) { flipBits(t, script.small, 1) }
+func TestFlipEveryBit(t *testing.T) {
+	proofs.Needed(t)
+	flipBits(t, script.small, 1)
+}
 
 // Of the run of a program, which has more bytes, one bit of each.
 func TestFlipEveryByteOfAProgram(t *testing.T) { flipBits(t, script.smallProgram, 8) }

@@ -156,7 +156,7 @@ func requestRole(what string) string {
 	switch {
 	case what == "req tree":
 		return "footprint"
-	case strings.HasPrefix(what, "req tree "):
+	case strings.HasPrefix(what, "req tree "), strings.HasPrefix(what, "req dotenv "):
 		return "input"
 	}
 	return "request" + strings.TrimPrefix(what, "req")

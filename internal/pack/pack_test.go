@@ -13,6 +13,7 @@ import (
 	"github.com/coo-runtime/coo/internal/canon"
 	"github.com/coo-runtime/coo/internal/digest"
 	"github.com/coo-runtime/coo/internal/pack"
+	"github.com/coo-runtime/coo/internal/proofs"
 )
 
 func crcOf(s string) uint32 { return crc32.ChecksumIEEE([]byte(s)) }
@@ -24,6 +25,7 @@ func full() bool { return os.Getenv("COO_PROOF") == "full" && !raceEnabled }
 // named. At small n, that is a bit of every byte of the headers and of every
 // 64th byte of the contents.
 func TestFlipEveryBit(t *testing.T) {
+	proofs.Needed(t)
 	b := demo(t)
 	a, err := archive.Open(bytes.NewReader(b), int64(len(b)))
 	if err != nil {
@@ -86,6 +88,7 @@ func owners(t *testing.T, b []byte, a *archive.Reader) []string {
 
 // A changed content is found although every CRC was mended.
 func TestMendedFlips(t *testing.T) {
+	proofs.Needed(t)
 	files := unzip(t, demo(t))
 	step := 1
 	if !full() {

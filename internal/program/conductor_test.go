@@ -26,6 +26,7 @@ import (
 	"github.com/coo-runtime/coo/internal/freeze"
 	"github.com/coo-runtime/coo/internal/mission"
 	"github.com/coo-runtime/coo/internal/program"
+	"github.com/coo-runtime/coo/internal/proofs"
 	"github.com/coo-runtime/coo/internal/replay"
 	"github.com/coo-runtime/coo/internal/run"
 	"github.com/coo-runtime/coo/internal/sandbox"
@@ -364,6 +365,7 @@ func TestRecordThenReplay(t *testing.T) {
 // Three streams at once, whose chunks arrive as it happens, come again as they
 // came.
 func TestStreamsInterleave(t *testing.T) {
+	proofs.Needed(t)
 	s := newStage(t)
 	n := 50
 	if testing.Short() {

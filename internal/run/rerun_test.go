@@ -19,6 +19,7 @@ import (
 	"github.com/coo-runtime/coo/internal/freeze"
 	"github.com/coo-runtime/coo/internal/mission"
 	"github.com/coo-runtime/coo/internal/modelserver"
+	"github.com/coo-runtime/coo/internal/proofs"
 	"github.com/coo-runtime/coo/internal/replay"
 	"github.com/coo-runtime/coo/internal/run"
 	"github.com/coo-runtime/coo/internal/store"
@@ -235,6 +236,7 @@ func (c *tally) add(m made) {
 // replay must be the same bytes; and so for a changed mission that found part
 // of its answers frozen. COO_PROOF=full makes 300 of them.
 func TestReruns(t *testing.T) {
+	proofs.Needed(t)
 	t.Setenv("COO_RERUN_TOPIC", "waves")
 	n := 30
 	if os.Getenv("COO_PROOF") == "full" {

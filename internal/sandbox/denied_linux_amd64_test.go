@@ -10,6 +10,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/coo-runtime/coo/internal/proofs"
 )
 
 // denyVariable names system calls that a process is to be without: it denies
@@ -79,6 +81,7 @@ const withoutVariable = "COO_TEST_WITHOUT"
 // TestWithout holds that where a container denies what the tracer likes to
 // use, a program runs all the same, or that it is said why not.
 func TestWithout(t *testing.T) {
+	proofs.Needed(t)
 	t.Parallel()
 	out := without(t, "pidfd_getfd,perf_event_open,io_uring_setup", "TestInside")
 	contains(t, "output", out, "found: OK", "broken: []")

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"github.com/coo-runtime/coo/internal/proofs"
 )
 
 // nobodyVariable marks the process in which tests run as an ordinary user.
@@ -42,13 +44,14 @@ func selfFor(t *testing.T) string {
 // TestAsNobody runs the tests of this package once more as an ordinary user,
 // when they run as root.
 func TestAsNobody(t *testing.T) {
+	proofs.Needed(t)
 	t.Parallel()
 	if os.Getenv(nobodyVariable) != "" || os.Geteuid() != 0 {
 		return
 	}
 	dir := openTemp(t)
 	cmd := exec.Command(selfFor(t), "-test.count=1", "-test.v", "-test.skip=Names|Resolve|Answers|Queries|Environ|Endpoints|Hash|Keystore|Changed|Owners|Stops|Spins")
-	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + dir, "TMPDIR=" + dir, nobodyVariable + "=1"}
+	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + dir, "TMPDIR=" + dir, nobodyVariable + "=1", "COO_PROOF=small"}
 	cmd.Dir = dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	out, err := cmd.CombinedOutput()

@@ -196,6 +196,7 @@ var tests = map[string]goTest{
 // binary that some of them build.
 func (b *bench) goTest(t goTest, overlay string) (string, error) {
 	cmd := b.command("go", "test", "-p", "1", "-count=1", "-vet=off", "-failfast", "-run", t.run, "./cmd/coo")
+	cmd.Env = append(cmd.Env, "COO_PROOF=small")
 	if overlay != "" {
 		cmd.Env = append(cmd.Env, "GOFLAGS="+strings.TrimSpace(os.Getenv("GOFLAGS")+" -overlay="+overlay))
 	}
