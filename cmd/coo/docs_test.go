@@ -33,6 +33,7 @@ import (
 var notRunHere = []string{
 	"docs/performance.md: it takes minutes",
 	"docs/performance.md: it takes ten minutes, and installs the other tools",
+	"docs/performance.md: it takes three minutes",
 	"docs/performance.md: it takes minutes and gigabytes",
 	"README.md: tools/newcomer.sh follows this page on a fresh machine",
 	"README.md: tools/newcomer.sh follows this page on a fresh machine",
@@ -71,7 +72,7 @@ func TestDocs(t *testing.T) {
 		d := readDoc(t, doc, filepath.ToSlash(rel))
 		skipped = append(skipped, d.skipped...)
 		t.Run(d.name, func(t *testing.T) {
-			if d.name == "docs/pipelines.md" || strings.HasPrefix(d.name, "examples/") {
+			if slices.Contains(usesClients, d.name) {
 				proofs.Needed(t) // whole test suites, several times
 			}
 			t.Parallel()
