@@ -62,9 +62,6 @@ func (d *dotEnv) add(path string, content []byte) error {
 		if !dotSecret(v) {
 			return "", false
 		}
-		if v.Comment {
-			return "", true
-		}
 		if wire.CheckSecretName(v.Name) != nil || len(v.Value) < minSecret || len(v.Value) > maxSecret {
 			emptied = append(emptied, v.Name)
 			return "", true
@@ -97,7 +94,7 @@ func (d *dotEnv) add(path string, content []byte) error {
 // is gives a secret its value, unless it has one, and reports whether that is
 // the one it has.
 func (d *dotEnv) is(v dotenv.Variable) bool {
-	if value := os.Getenv(v.Name); value != "" {
+	if value := os.Getenv(v.Name); len(value) >= minSecret {
 		return value == v.Value
 	}
 	if _, ok := d.values[v.Name]; !ok {

@@ -57,11 +57,11 @@ func credentialsOf(workspace string) (*credentials, error) {
 // lookup returns the value of a secret that a call needs. A variable that is
 // set to nothing is none.
 func (c *credentials) lookup(name string) (string, bool) {
-	if v := os.Getenv(name); v != "" {
-		return v, true
+	v := os.Getenv(name)
+	if dot, ok := c.dot.values[name]; ok && len(v) < minSecret {
+		return dot, true
 	}
-	v, ok := c.dot.values[name]
-	return v, ok
+	return v, v != ""
 }
 
 // valuesOf returns the values of those of the secrets called names that are set

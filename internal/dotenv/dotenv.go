@@ -6,10 +6,11 @@
 //	export OPENAI_API_KEY="sk-…"
 //	MAX_STEPS=5   # a comment
 //
-// A file is lines of three kinds: empty ones, comments, and assignments. The
-// value of an assignment stands as it is, up to white space and "#" or the end
-// of the line, or in quotes: ', " or `, and may then go over lines. Between "
-// a backslash escapes. References such as ${HOME} are left as they are.
+// A file is lines of three kinds: empty ones, comments, which no program reads,
+// and assignments. The value of an assignment stands as it is, up to white space
+// and "#" or the end of the line, or in quotes (', " or `), and may then go over
+// lines. In double quotes a backslash escapes. References such as ${HOME} are
+// left as they are.
 package dotenv
 
 import (
@@ -34,8 +35,6 @@ func Names(p string) bool {
 type Variable struct {
 	Name  string
 	Value string // without quotes and escapes
-	// Comment is set for one that is commented out: no program reads it.
-	Comment bool
 }
 
 // A File is what was read.
@@ -62,9 +61,9 @@ func Parse(content []byte) (*File, error) {
 	f := new(File)
 	rest := string(content)
 	for line := 1; rest != ""; {
-		n, ok := f.line(rest, false)
-		if !ok {
-			return nil, fmt.Errorf("line %d: neither a comment nor NAME=value", line)
+		n, err := f.line(rest)
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", line, err)
 		}
 		line += strings.Count(rest[:n], "\n")
 		rest = rest[n:]
@@ -83,8 +82,8 @@ func (f *File) Variables() []Variable {
 	return out
 }
 
-// Text returns the file with other text in the place of the values for which
-// in returns one. Quotes stay.
+// Text returns the file without its comments, and with other text in the place
+// of the values for which in returns one. Quotes stay.
 func (f *File) Text(in func(Variable) (text string, replace bool)) string {
 	var b strings.Builder
 	for _, p := range f.parts {
@@ -101,26 +100,17 @@ func (f *File) Text(in func(Variable) (text string, replace bool)) string {
 
 // line reads the first line of s, which may be many when its value is in
 // quotes. It returns how many bytes it has with its end.
-func (f *File) line(s string, comment bool) (n int, ok bool) {
+func (f *File) line(s string) (n int, err error) {
 	end := strings.IndexByte(s, '\n') + 1
 	if end == 0 {
 		end = len(s)
 	}
 	first := s[:end]
 	start := len(first) - len(strings.TrimLeft(first, " \t\r\n\ufeff"))
-	switch {
-	case start == len(first):
-		f.add(first)
-		return end, true
-	case first[start] == '#':
-		// What is commented out is read like any other line, but for quotes
-		// that it does not close.
-		out := strings.TrimLeft(first[start:], "# \t")
-		f.add(first[:len(first)-len(out)])
-		if _, ok := f.line(out, true); !ok {
-			f.add(out)
-		}
-		return end, true
+	if start == len(first) || first[start] == '#' {
+		f.add(first[:start])
+		f.rest(first[start:])
+		return end, nil
 	}
 	from := start
 	if after, ok := strings.CutPrefix(first[from:], "export"); ok && strings.TrimLeft(after, " \t") != after {
@@ -128,21 +118,22 @@ func (f *File) line(s string, comment bool) (n int, ok bool) {
 	}
 	name, _, ok := strings.Cut(first[from:], "=")
 	if !ok || !isName(strings.TrimSpace(name)) {
-		return 0, false
+		return 0, errors.New("neither a comment nor NAME=value")
 	}
 	at := from + len(name) + 1
 	at += len(first[at:]) - len(strings.TrimLeft(first[at:], " \t"))
-	whole := s
-	if comment {
-		whole = first
-	}
-	v := &Variable{Name: strings.TrimSpace(name), Comment: comment}
-	if text, value, after, ok := quoted(whole[at:]); ok {
+	v := &Variable{Name: strings.TrimSpace(name)}
+	if strings.ContainsAny(s[at:min(at+1, len(first))], quotes) {
+		text, value, after, ok := quoted(s[at:])
+		if !ok {
+			return 0, errors.New("a quote that does not end, or something after it")
+		}
 		v.Value = value
-		f.add(whole[:at+1])
+		f.add(s[:at+1])
 		f.parts = append(f.parts, part{text, v})
-		f.add(whole[at+1+len(text) : at+after])
-		return at + after, true
+		f.add(s[at+1+len(text):][:1])
+		f.rest(s[at+2+len(text) : at+after])
+		return at + after, nil
 	}
 	text := first[at:]
 	if i := commentIn(text); i >= 0 {
@@ -152,18 +143,26 @@ func (f *File) line(s string, comment bool) (n int, ok bool) {
 	v.Value = text
 	f.add(first[:at])
 	f.parts = append(f.parts, part{text, v})
-	f.add(first[at+len(text):])
-	return end, true
+	f.rest(first[at+len(text):])
+	return end, nil
 }
 
 func (f *File) add(text string) { f.parts = append(f.parts, part{text: text}) }
 
+// rest adds what comes after a value, or a line without one, but for a
+// comment.
+func (f *File) rest(text string) {
+	if i := strings.IndexByte(text, '#'); i >= 0 {
+		text = text[:i] + text[len(strings.TrimRight(text, "\r\n")):]
+	}
+	f.add(text)
+}
+
+const quotes = "'\"`"
+
 // quoted reads a value in quotes, and what comes after it up to the end of
 // its line: nothing, or a comment.
 func quoted(s string) (text, value string, after int, ok bool) {
-	if s == "" || !strings.Contains("'\"`", s[:1]) {
-		return "", "", 0, false
-	}
 	end := -1
 	for i := 1; i < len(s); i++ {
 		if s[i] == '\\' && s[0] == '"' {

@@ -151,9 +151,7 @@ func (d Docs) variables(f wire.NamedBlob) ([][2]string, error) {
 	}
 	var out [][2]string
 	for _, v := range file.Variables() {
-		if !v.Comment {
-			out = append(out, [2]string{v.Name, v.Value})
-		}
+		out = append(out, [2]string{v.Name, v.Value})
 	}
 	return out, nil
 }
