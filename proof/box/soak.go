@@ -5,9 +5,13 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
+
+	"github.com/coo-runtime/coo/internal/modelserver"
 )
 
 // soakDir is where the parts are that random agents are made of: a prelude in
@@ -23,7 +27,7 @@ type step struct {
 
 // steps are the functions of each prelude. In C some have an underscore: the
 // library has taken the name.
-var steps = []string{"compute", "nap", "locked", "put", "get", "signal", "await_", "dice", "racy", "child", "write"}
+var steps = []string{"compute", "nap", "locked", "put", "get", "signal", "await_", "dice", "racy", "child", "write", "ask"}
 
 // An agent is a random program: its threads are lists of steps.
 type agent struct {
@@ -45,14 +49,15 @@ func newAgent(seed uint64) *agent {
 	return a
 }
 
-// program writes the agent down.
-func (a *agent) program(root string) (*program, error) {
+// program writes the agent down. What it asks, it asks the model at an address.
+func (a *agent) program(root, model string) (*program, error) {
 	prelude, err := os.ReadFile(filepath.Join(root, soakDir, "prelude"+a.language))
 	if err != nil {
 		return nil, err
 	}
 	return &program{
-		file: fmt.Sprintf("agent-%d%s", a.seed, a.language), topic: "soak", source: string(prelude) + a.text(),
+		file: fmt.Sprintf("agent-%d%s", a.seed, a.language), topic: "soak", model: model,
+		source: strings.ReplaceAll(string(prelude), "MODEL_ADDRESS", model) + a.text(),
 	}, nil
 }
 
@@ -119,9 +124,13 @@ func (a *agent) without(thread, step int) *agent {
 // soak records and replays n random agents. The first that does not come out
 // is made as small as it can be, and kept.
 func (b *bench) soak(first uint64, n, workers int) error {
+	// Its answers, and when they come, are random each time.
+	model := httptest.NewServer(modelserver.New(modelserver.Options{MaxDelay: 3 * time.Millisecond}))
+	defer model.Close()
+	addr := model.Listener.Addr().String()
 	var programs []*program
 	for seed := range uint64(n) {
-		p, err := newAgent(first + seed).program(b.root)
+		p, err := newAgent(first+seed).program(b.root, addr)
 		if err != nil {
 			return err
 		}
@@ -134,7 +143,7 @@ func (b *bench) soak(first uint64, n, workers int) error {
 	a := newAgent(first + uint64(bad[0].place))
 	attempt := 0
 	a = a.shrink(func(smaller *agent) bool {
-		p, err := smaller.program(b.root)
+		p, err := smaller.program(b.root, addr)
 		if err != nil {
 			return false
 		}
@@ -143,7 +152,7 @@ func (b *bench) soak(first uint64, n, workers int) error {
 		t := &try{bench: b, program: p}
 		return t.perform() != nil
 	})
-	p, err := a.program(b.root)
+	p, err := a.program(b.root, addr)
 	if err != nil {
 		return err
 	}

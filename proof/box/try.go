@@ -232,6 +232,9 @@ func (t *try) once(name, file, level string, s *surroundings) (*outcome, error) 
 		if level == deterministic {
 			head = append(head, "--clock="+startClock)
 		}
+		if t.program.model != "" {
+			head = append(head, "--allow="+t.program.model)
+		}
 		if t.trace != "" {
 			head = append(head, t.trace+"="+filepath.Join(w, "..", "trace"))
 		}

@@ -26,6 +26,7 @@ type program struct {
 	// it is, or how many directories there are to be asked for.
 	path   bool
 	source string // of a program that is made, not a file
+	model  string // the address of a model that it asks; "": it asks none
 }
 
 // differs says how two native runs differ. Programs that are recorded and

@@ -1,10 +1,14 @@
 // What random agents in C are made of; the threads follow.
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -92,6 +96,28 @@ static void write_(int t, int k) {
 	int fd = open(k % 2 ? "made-1" : "made-0", O_WRONLY | O_APPEND | O_CREAT, 0644);
 	dprintf(fd, "%d %lld\n", t, (long long)time(NULL));
 	close(fd);
+}
+
+static void ask(int t, int k) {
+	char body[200], text[500];
+	snprintf(body, sizeof body,
+		 "{\"model\":\"sample-small\",\"stream\":%s,\"messages\":[{\"role\":\"user\",\"content\":\"%d %d\"}]}",
+		 k % 2 ? "true" : "false", t, k);
+	int size = snprintf(text, sizeof text,
+			    "POST /v1/chat/completions HTTP/1.1\r\nhost: MODEL_ADDRESS\r\ncontent-type: application/json\r\n"
+			    "connection: close\r\ncontent-length: %zu\r\n\r\n%s",
+			    strlen(body), body);
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(atoi(strchr("MODEL_ADDRESS", ':') + 1))};
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	int s = socket(AF_INET, SOCK_STREAM, 0);
+	if (connect(s, (struct sockaddr *)&to, sizeof to) || write(s, text, size) != size) abort();
+	unsigned sum = 0;
+	for (ssize_t n; (n = read(s, text, sizeof text)) > 0;) {
+		for (ssize_t i = 0; i < n; i++) sum = sum * 31 + text[i];
+		say(t, "heard %zd", n);
+	}
+	say(t, "sum %u", sum);
+	close(s);
 }
 
 static int run(int n, void *(*threads[])(void *)) {

@@ -2,12 +2,15 @@
 package main
 
 import (
+	"bufio"
 	crand "crypto/rand"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 )
@@ -94,6 +97,21 @@ func write(t, k int) {
 	}
 	fmt.Fprintln(f, t, time.Now().UnixNano())
 	f.Close()
+}
+
+func ask(t, k int) {
+	body := fmt.Sprintf(`{"model":"sample-small","stream":%t,"messages":[{"role":"user","content":"%d %d"}]}`, k%2 == 1, t, k)
+	answer, err := http.Post("http://MODEL_ADDRESS/v1/chat/completions", "application/json", strings.NewReader(body))
+	if err != nil {
+		panic(err)
+	}
+	defer answer.Body.Close()
+	lines := bufio.NewScanner(answer.Body)
+	for n := 0; lines.Scan(); n++ {
+		if n%10 == 0 {
+			say(t, "heard", lines.Text())
+		}
+	}
 }
 
 func run(threads ...func()) {

@@ -1,10 +1,12 @@
 # What random agents in Python are made of; the threads follow.
+import json
 import os
 import queue
 import random
 import subprocess
 import threading
 import time
+import urllib.request
 
 locks = [threading.Lock() for _ in range(3)]
 queues = [queue.Queue() for _ in range(3)]
@@ -72,6 +74,15 @@ def child(t, k):
 def write(t, k):
     with open(f"made-{k % 2}", "a") as f:
         f.write(f"{t} {time.time()}\n")
+
+
+def ask(t, k):
+    body = json.dumps({"model": "sample-small", "stream": k % 2 == 1, "messages": [{"role": "user", "content": f"{t} {k}"}]})
+    q = urllib.request.Request("http://MODEL_ADDRESS/v1/chat/completions", body.encode(), {"content-type": "application/json"})
+    with urllib.request.urlopen(q) as answer:
+        for n, line in enumerate(answer):
+            if n % 10 == 0:
+                say(t, f"heard {line}")
 
 
 def run(threads):
