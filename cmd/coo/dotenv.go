@@ -12,7 +12,6 @@ import (
 	"github.com/coo-runtime/coo/internal/dotenv"
 	"github.com/coo-runtime/coo/internal/sandbox"
 	"github.com/coo-runtime/coo/internal/snapshot"
-	"github.com/coo-runtime/coo/internal/wire"
 )
 
 // A dotEnv is what the .env files of a workspace hold. They are outside of
@@ -62,7 +61,7 @@ func (d *dotEnv) add(path string, content []byte) error {
 		if !dotSecret(v) {
 			return "", false
 		}
-		if wire.CheckSecretName(v.Name) != nil || len(v.Value) < minSecret || len(v.Value) > maxSecret {
+		if !canKeepOut(v.Name, v.Value) {
 			emptied = append(emptied, v.Name)
 			return "", true
 		}

@@ -17,6 +17,12 @@ const (
 	maxSecret = 16384
 )
 
+// canKeepOut reports whether a value can be searched for in all that is stored,
+// and stand there by its name.
+func canKeepOut(name, value string) bool {
+	return minSecret <= len(value) && len(value) <= maxSecret && wire.CheckSecretName(name) == nil
+}
+
 // credentials are those in coo's own environment, variables whose names say
 // so, and in the .env files of a workspace. Nothing that a run stores may hold
 // one of the values.
@@ -36,7 +42,7 @@ func credentialsOf(workspace string) (*credentials, error) {
 	for _, kv := range os.Environ() {
 		name, value, _ := strings.Cut(kv, "=")
 		_, named := values[name]
-		if (named || secretName(name)) && minSecret <= len(value) && len(value) <= maxSecret && wire.CheckSecretName(name) == nil {
+		if (named || secretName(name)) && canKeepOut(name, value) {
 			values[name] = value
 		}
 	}

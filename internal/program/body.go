@@ -101,10 +101,10 @@ func (e *exchange) count(chunk []byte) {
 // gather reads a live answer to its end, if it is short, is to come whole and
 // does so at once, and nothing else is under way. It reports whether it did;
 // if not, what was read comes next.
-func (e *exchange) gather(headers [][2]string) (bool, error) {
+func (e *exchange) gather(headers [][2]string) bool {
 	length, err := strconv.ParseInt(first(headers, "content-length"), 10, 63)
 	if err != nil || length > wire.MaxInline || !e.p.alone() {
-		return false, nil
+		return false
 	}
 	var ahead [][]byte
 	size, next, over := int64(0), e.next, time.Now().Add(gatherFor)
@@ -114,11 +114,11 @@ func (e *exchange) gather(headers [][2]string) (bool, error) {
 			for _, c := range ahead {
 				e.count(c)
 			}
-			return true, nil
+			return true
 		}
 		if chunk == nil || err != nil {
 			e.next = after(ahead, err, next)
-			return false, nil
+			return false
 		}
 		ahead = append(ahead, chunk)
 		size += int64(len(chunk))

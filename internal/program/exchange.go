@@ -84,8 +84,8 @@ func (e *exchange) perform() error {
 		var stop func()
 		e.next, stop = e.liveChunks()
 		defer stop()
-		if whole, err := e.gather(headers); whole || err != nil {
-			return errors.Join(err, e.short(status, headers))
+		if e.gather(headers) {
+			return e.short(status, headers)
 		}
 	}
 	if err := e.head(status, headers); err != nil {
