@@ -26,6 +26,10 @@ const (
 	// the page of the clock and its code.
 	mover     = codeAddr + pageSize
 	moverRoom = mover + pageSize
+	// asideAt is far from all that a kernel maps by itself: programs are
+	// below 0x100000000 or above 0x550000000000, and all else is above those.
+	asideAt   = 0x100000000000
+	asideRoom = 1 << 40 // for each block
 )
 
 // A block is a part of a new program that is moved as a whole.
@@ -82,18 +86,14 @@ func (x *tracer) place(t *thread) error {
 		t.regs = was
 		return err
 	}
-	for _, m := range maps {
-		to := moved(blocks, m.from)
-		if to == m.from {
-			continue
-		}
-		ret, err := t.surely(fmt.Sprintf("mapping %#x moved to %#x", m.from, to), unix.SYS_MREMAP, m.from, m.to-m.from, m.to-m.from,
-			unix.MREMAP_MAYMOVE|unix.MREMAP_FIXED, to)
+	for _, m := range way(maps, blocks) {
+		ret, err := t.surely(fmt.Sprintf("mapping %#x moved to %#x", m.from, m.to), unix.SYS_MREMAP, m.from, m.size, m.size,
+			unix.MREMAP_MAYMOVE|unix.MREMAP_FIXED, m.to)
 		if err != nil {
 			return err
 		}
-		if uint64(ret) != to {
-			return fmt.Errorf("mapping %#x moved to %#x, not %#x", m.from, ret, to)
+		if uint64(ret) != m.to {
+			return fmt.Errorf("mapping %#x moved to %#x, not %#x", m.from, ret, m.to)
 		}
 	}
 	if err := t.tellMoved(blocks, brk); err != nil {
@@ -105,6 +105,39 @@ func (x *tracer) place(t *thread) error {
 	t.regs = was
 	t.regs.Rip, t.regs.Rsp = moved(blocks, was.Rip), moved(blocks, was.Rsp)
 	return t.movePointers(blocks)
+}
+
+// A move is that of one mapping.
+type move struct{ from, to, size uint64 }
+
+// way returns the moves that bring blocks to their places, in order. The place of
+// one may be where another is, or overlap with its own: the kernel put a stack
+// there once in some thousand programs. All go aside first then, for mremap(2)
+// unmaps what is in its way.
+func way(maps []mapping, blocks []block) []move {
+	aside := make([]block, len(blocks))
+	inTheWay := false
+	for i, b := range blocks {
+		aside[i] = block{b.from, b.to, asideAt + uint64(i)*asideRoom - b.from}
+		for _, m := range maps {
+			inTheWay = inTheWay || b.by != 0 && m.from < b.to+b.by && b.from+b.by < m.to
+		}
+	}
+	var list []move
+	if !inTheWay {
+		aside = nil
+	}
+	for _, m := range maps {
+		if to := moved(aside, m.from); to != m.from {
+			list = append(list, move{m.from, to, m.to - m.from})
+		}
+	}
+	for _, m := range maps {
+		if at, to := moved(aside, m.from), moved(blocks, m.from); to != at {
+			list = append(list, move{at, to, m.to - m.from})
+		}
+	}
+	return list
 }
 
 // auxValues returns the auxiliary vector of a new program, by kind.
