@@ -25,6 +25,8 @@ type tracer struct {
 	queue    []*thread
 	waits    []*thread // parked, in the order of seq
 	turns    int       // stops since others were last given a chance
+	limit    int       // of turns, this time
+	over     bool      // it was reached
 	yields   bool      // the running thread has made a call that might have waited
 	chance   *stream   // varies slices
 	ticks    *stream   // varies how long reading the time stamp counter takes
@@ -129,17 +131,14 @@ func (x *tracer) loop() error {
 		if t == nil {
 			continue
 		}
-		x.turns, x.yields = 0, false
-		limit := x.slice()
+		x.turns, x.yields, x.over = 0, false, false
+		x.limit = x.slice()
 		for x.step(t) == goOn {
-			if x.turns >= limit {
-				x.turns = 0
-				x.moveOn()
-				x.look()
-			} else if !x.yields {
+			x.endTurn()
+			if !x.over && !x.yields {
 				continue
 			}
-			x.yields = false
+			x.over, x.yields = false, false
 			if len(x.queue) > 0 {
 				x.ready(t)
 				break
@@ -150,6 +149,17 @@ func (x *tracer) loop() error {
 		}
 	}
 	return nil
+}
+
+// endTurn ends the turn of a thread whose slice is used up: others are looked
+// for. That is before the kernel makes the call that was decided last, and what
+// that does is not seen yet.
+func (x *tracer) endTurn() {
+	if x.turns >= x.limit {
+		x.over, x.turns = true, 0
+		x.moveOn()
+		x.look()
+	}
 }
 
 // step lets a thread run to its next stop, and decides what comes of that.
@@ -300,6 +310,7 @@ func (x *tracer) decide(t *thread) outcome {
 		x.traceCall(t, out)
 	}
 	if out == goOn && !t.after && t.regs.Orig_rax == t.nr {
+		x.endTurn() // passChanged may make the call
 		return x.passChanged(t)
 	}
 	return out
