@@ -58,23 +58,18 @@ func (x *tracer) enterAddrs(t *thread, r *unix.PtraceRegs, c *change) {
 		if at == 0 || !ok {
 			return
 		}
-		buf, most := r.Rsi, r.Rdx
 		c.also(func(ret int64) int64 {
-			switch {
-			case ret < 0:
-			case room >= 12 && t.fromKernel(at):
-				return x.tellLinks(t, r, buf, int(ret), int(min(most, 1<<20)))
-			default:
+			if ret >= 0 {
 				x.tellAddr(t, fd, at, size, room, false)
 			}
 			return ret
 		})
 	case unix.SYS_RECVMSG:
-		x.tellsMessage(t, r, c, fd, r.Rsi, 0)
+		x.tellsMessage(t, c, fd, r.Rsi, 0)
 	case unix.SYS_RECVMMSG:
 		r.Rdx, c.regs = min(r.Rdx, mostMessages), true
 		for i := range r.Rdx {
-			x.tellsMessage(t, r, c, fd, r.Rsi+i*messageSize, int64(i)+1)
+			x.tellsMessage(t, c, fd, r.Rsi+i*messageSize, int64(i)+1)
 		}
 	}
 }
@@ -232,21 +227,14 @@ func (x *tracer) enterMessage(t *thread, c *change, fd int, msg, i uint64) {
 
 // tellsMessage changes the name that a message came from, if at least so many
 // have come.
-func (x *tracer) tellsMessage(t *thread, r *unix.PtraceRegs, c *change, fd int, msg uint64, least int64) {
+func (x *tracer) tellsMessage(t *thread, c *change, fd int, msg uint64, least int64) {
 	at, _ := t.word(msg)
 	room, _ := t.word32(msg + 8)
 	if at == 0 {
 		return
 	}
 	c.also(func(ret int64) int64 {
-		switch {
-		case ret < least:
-		case least == 0 && room >= 12 && t.fromKernel(at):
-			vector, _ := t.word(msg + 16)
-			if v := t.vectors(vector, 1); len(v) == 1 {
-				return x.tellLinks(t, r, v[0].at, int(ret), int(min(v[0].n, 1<<20)))
-			}
-		default:
+		if ret >= least {
 			x.tellAddr(t, fd, at, msg+8, room, false)
 		}
 		return ret

@@ -210,7 +210,12 @@ func reads(x *tracer, t *thread) outcome {
 			t.taking = t.isOf(f.n, "anon_inode:[signalfd]")
 		}
 		return out
-	case pipeFD, socketFD, outputFD:
+	case socketFD:
+		if protocol, ok := x.ofNetlink(t, f); ok {
+			return x.readsLinks(t, f, protocol, 0)
+		}
+		return x.inputReady(t, f.n)
+	case pipeFD, outputFD:
 		return x.inputReady(t, f.n)
 	}
 	return goOn
@@ -240,13 +245,18 @@ func (t *thread) buffers() []span {
 	case unix.SYS_READV, unix.SYS_WRITEV, unix.SYS_PREADV, unix.SYS_PWRITEV, unix.SYS_PREADV2, unix.SYS_PWRITEV2:
 		return t.vectors(t.arg(1), t.arg(2))
 	case unix.SYS_SENDMSG, unix.SYS_RECVMSG:
-		msg := t.read(t.arg(1), 56)
-		if len(msg) < 56 {
-			return nil
-		}
-		return t.vectors(binary.LittleEndian.Uint64(msg[16:]), binary.LittleEndian.Uint64(msg[24:]))
+		return t.messageBuffers(t.arg(1))
 	}
 	return []span{{t.arg(1), t.arg(2)}}
+}
+
+// messageBuffers returns those of a struct msghdr, recvmsg(2).
+func (t *thread) messageBuffers(at uint64) []span {
+	msg := t.read(at, 56)
+	if len(msg) < 56 {
+		return nil
+	}
+	return t.vectors(binary.LittleEndian.Uint64(msg[16:]), binary.LittleEndian.Uint64(msg[24:]))
 }
 
 // vectors reads an array of struct iovec, readv(2).
@@ -397,18 +407,16 @@ func receives(x *tracer, t *thread) outcome {
 	if f.kind != socketFD {
 		return goOn
 	}
-	out := goOn
+	if protocol, ok := x.ofNetlink(t, f); ok {
+		return x.readsLinks(t, f, protocol, flags)
+	}
 	switch {
 	case flags&dontWait != 0:
+		return goOn
 	case t.nr == unix.SYS_RECVFROM && flags&unix.MSG_WAITALL != 0:
-		out = x.receiveAll(t)
-	default:
-		out = x.inputReady(t, f.n)
+		return x.receiveAll(t)
 	}
-	if out == goOn && !t.dirty && x.netlinks[f.st.Ino] && x.isNetlink(t, f.n) {
-		return x.receiveExact(t)
-	}
-	return out
+	return x.inputReady(t, f.n)
 }
 
 // receiveAll parks a thread until as much is there as it waits for, or its

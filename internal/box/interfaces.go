@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Where the program has no network of its own, what netlink tells of the
-// machine's is changed, rtnetlink(7): there is the loopback interface, with its
-// addresses and the program's own, and there are no routes.
+// Netlink tells of the loopback interface alone, with its addresses and the
+// program's own, and of no routes, rtnetlink(7): where the program has no
+// network of its own, what is told of the machine's is changed.
 
 // loopback is its number.
 const loopback = 1
@@ -35,56 +35,35 @@ func netMessages(b []byte) (out []netMessage) {
 	return out
 }
 
-// tellLinks changes messages at an address where there is room for as many
-// bytes, and returns how many they are then. When nothing is left of them, the
-// call, whose registers are r, is made again.
-func (x *tracer) tellLinks(t *thread, r *unix.PtraceRegs, at uint64, n, room int) int64 {
-	for {
-		if n > room {
-			return int64(n) // only its length was asked for
-		}
-		all := netMessages(t.read(at, n))
-		out := x.ownLinks(all)
-		if len(out) == 0 && len(all) > 0 {
-			ret := x.further(t, uintptr(r.Orig_rax), r.Rdi, r.Rsi, r.Rdx, r.R10, r.R8, r.R9)
-			if ret <= 0 {
-				return ret
-			}
-			n = int(ret)
-			continue
-		}
-		if len(out) > room || !t.write(at, out) {
-			return int64(n)
-		}
-		return int64(len(out))
-	}
-}
-
-// ownLinks returns what the program is told of messages.
-func (x *tracer) ownLinks(all []netMessage) (out []byte) {
+// tellLinks returns what the program is told of messages of the kernel.
+func (x *tracer) tellLinks(all []netMessage, protocol int) (out []byte) {
 	for _, m := range all {
-		port := int(binary.LittleEndian.Uint32(m[12:]))
-		if id := x.ids.inside[port]; id != 0 {
-			binary.LittleEndian.PutUint32(m[12:], uint32(id))
-		}
-		index := uint32(0)
-		if len(m) >= 24 { // of struct ifinfomsg and struct ifaddrmsg
-			index = binary.LittleEndian.Uint32(m[20:])
-		}
-		switch m.kind() {
-		case unix.RTM_NEWLINK, unix.RTM_NEWADDR:
-			if index != loopback {
-				continue
+		if x.ids != nil {
+			if id := x.ids.inside[int(binary.LittleEndian.Uint32(m[12:]))]; id != 0 {
+				binary.LittleEndian.PutUint32(m[12:], uint32(id))
 			}
-		case unix.RTM_NEWROUTE, unix.RTM_NEWNEIGH, unix.RTM_NEWRULE:
+		}
+		if protocol == unix.NETLINK_ROUTE && !x.isTold(m) {
 			continue
 		}
 		out = append(out, m...)
-		if m.kind() == unix.RTM_NEWADDR && m[16] == unix.AF_INET && x.inner.own4.IsValid() {
+		if protocol == unix.NETLINK_ROUTE && m.kind() == unix.RTM_NEWADDR && m[16] == unix.AF_INET && x.inner != nil && x.inner.own4.IsValid() {
 			out = append(out, x.inner.ownAddress(m)...)
 		}
 	}
 	return out
+}
+
+// isTold reports whether a program is told of a message of rtnetlink.
+func (x *tracer) isTold(m netMessage) bool {
+	switch m.kind() {
+	case unix.RTM_NEWLINK, unix.RTM_NEWADDR:
+		const index = 20 // in struct ifinfomsg and struct ifaddrmsg
+		return x.inner == nil || len(m) >= index+4 && binary.LittleEndian.Uint32(m[index:]) == loopback
+	case unix.RTM_NEWROUTE, unix.RTM_NEWNEIGH, unix.RTM_NEWRULE:
+		return false
+	}
+	return true
 }
 
 // ownAddress makes, of the message about 127.0.0.1, one about the program's
@@ -105,10 +84,4 @@ func (n *inner) ownAddress(of netMessage) netMessage {
 		at += (size + 3) &^ 3
 	}
 	return m
-}
-
-// fromKernel reports whether a name is that of the kernel's end of netlink.
-func (t *thread) fromKernel(at uint64) bool {
-	b := t.read(at, 8)
-	return len(b) == 8 && binary.LittleEndian.Uint16(b) == unix.AF_NETLINK && binary.LittleEndian.Uint32(b[4:]) == 0
 }

@@ -36,31 +36,153 @@ var inexactIn = map[uint16]struct {
 	unix.RTM_NEWNEIGH: {unix.SizeofNdMsg, map[uint16]inexact{unix.NDA_CACHEINFO: {}}},
 }
 
-// isNetlink reports whether a socket is one.
-func (x *tracer) isNetlink(t *thread, n int) bool {
-	family, ok := ofSocket(x, t, n, func(own int) (int, error) {
-		return unix.GetsockoptInt(own, unix.SOL_SOCKET, unix.SO_DOMAIN)
+// ofNetlink returns the protocol of a socket of netlink.
+func (x *tracer) ofNetlink(t *thread, f fd) (protocol int, ok bool) {
+	if !x.netlinks[f.st.Ino] {
+		return 0, false
+	}
+	return ofSocket(x, t, f.n, func(own int) (int, error) {
+		family, err := unix.GetsockoptInt(own, unix.SOL_SOCKET, unix.SO_DOMAIN)
+		if err == nil && family != unix.AF_NETLINK {
+			err = unix.EPROTOTYPE // another has its inode by now
+		}
+		if err != nil {
+			return 0, err
+		}
+		return unix.GetsockoptInt(own, unix.SOL_SOCKET, unix.SO_PROTOCOL)
 	})
-	return ok && family == unix.AF_NETLINK
 }
 
-// receiveExact lets a thread receive what there is from a netlink socket, and
-// changes what differs.
-func (x *tracer) receiveExact(t *thread) outcome {
-	ret, out := x.passStopped(t)
-	if out != goOn {
-		return out
+// readsLinks lets a thread receive the next datagram of a netlink socket, as
+// it is told. One with nothing in it that is told is as if it had not come.
+func (x *tracer) readsLinks(t *thread, f fd, protocol int, flags uint64) outcome {
+	c := linkCallOf(t, flags)
+	told, err := x.nextLinks(t, f, protocol, c.room())
+	if err == unix.EAGAIN && flags&unix.MSG_DONTWAIT == 0 {
+		if out := x.inputReady(t, f.n); out != goOn || t.dirty {
+			return out
+		}
 	}
-	left := uint64(max(0, ret)) // more than there is room for with MSG_TRUNC
-	for _, v := range t.buffers() {
-		n := min(v.n, left)
-		left -= n
-		b := t.read(v.at, int(n))
-		exact(b)
-		t.write(v.at, b)
+	if e, ok := err.(unix.Errno); ok && e != unix.EAGAIN {
+		t.answer(-int64(e))
+		return goOn
+	}
+	r := t.regs
+	if t.nr == unix.SYS_RECVMMSG {
+		// Fewer may be received than there is room for.
+		r.Orig_rax, r.Rdx = unix.SYS_RECVMSG, r.R10
+	}
+	changed := x.entering(t, &r)
+	changed.regs = true
+	ret, ok := x.makeChanged(t, &r, changed)
+	if !ok {
+		return x.lost(t)
+	}
+	if ret >= 0 && err == nil {
+		ret = c.tell(t, told)
 	}
 	t.answer(ret)
 	return goOn
+}
+
+// A linkCall is one that receives a datagram.
+type linkCall struct {
+	into  []span
+	flags uint64
+	msg   uint64 // its struct msghdr, recvmsg(2); 0: none
+	many  bool   // it is part of a struct mmsghdr, recvmmsg(2)
+}
+
+func linkCallOf(t *thread, flags uint64) linkCall {
+	c := linkCall{flags: flags}
+	switch t.nr {
+	case unix.SYS_RECVMSG, unix.SYS_RECVMMSG:
+		c.msg, c.many = t.arg(1), t.nr == unix.SYS_RECVMMSG
+		c.into = t.messageBuffers(c.msg)
+	default:
+		c.into = t.buffers()
+	}
+	return c
+}
+
+// room is how many bytes there are for it, a MiB at most: the kernel's are
+// smaller by far.
+func (c linkCall) room() uint64 {
+	const most = 1 << 20
+	n := uint64(0)
+	for _, v := range c.into {
+		n = min(n+min(v.n, most), most)
+	}
+	return n
+}
+
+// tell writes what is told of a datagram where the kernel has written the
+// whole of it, and returns the call's result.
+func (c linkCall) tell(t *thread, told []byte) int64 {
+	rest := told
+	for _, v := range c.into {
+		n := min(v.n, uint64(len(rest)))
+		t.write(v.at, rest[:n])
+		rest = rest[n:]
+	}
+	ret := int64(len(told))
+	if c.flags&unix.MSG_TRUNC == 0 {
+		ret -= int64(len(rest))
+	}
+	if c.msg == 0 {
+		return ret
+	}
+	const flagsOf, size = 48, 56 // in struct msghdr, and of it
+	if flags, ok := t.word32(c.msg + flagsOf); ok && len(rest) == 0 {
+		t.setWord32(c.msg+flagsOf, flags&^unix.MSG_TRUNC)
+	}
+	if !c.many {
+		return ret
+	}
+	t.setWord32(c.msg+size, uint32(ret))
+	return 1
+}
+
+// nextLinks returns what is told of the next datagram, which stays where it
+// is. Room is what the call that receives it has.
+func (x *tracer) nextLinks(t *thread, f fd, protocol int, room uint64) ([]byte, error) {
+	own, err := x.take(t, f.n)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(own)
+	// The kernel puts as much into a datagram as the largest buffer had room for.
+	b := make([]byte, room)
+	for {
+		const next = unix.MSG_PEEK | unix.MSG_TRUNC | unix.MSG_DONTWAIT
+		n, from, err := unix.Recvfrom(own, b, next)
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err != nil:
+			return nil, err
+		case n > len(b):
+			b = make([]byte, n)
+			continue
+		}
+		all := b[:n]
+		if sender, ok := from.(*unix.SockaddrNetlink); !ok || sender.Pid != 0 {
+			return all, nil // another program's
+		}
+		messages := netMessages(all)
+		if messages == nil {
+			return all, nil
+		}
+		told := x.tellLinks(messages, protocol)
+		if len(told) == 0 {
+			unix.Recvfrom(own, nil, unix.MSG_DONTWAIT)
+			continue
+		}
+		if protocol == unix.NETLINK_ROUTE {
+			exact(told)
+		}
+		return told, nil
+	}
 }
 
 // exact changes messages of netlink: netlink(7).
