@@ -26,6 +26,10 @@ type Config struct {
 	// they are restored without; "" is none.
 	Workspace string
 
+	// Unlisted are files that no directory is told to hold: such as where the
+	// shell keeps what coo prints, which a replay's workspace has not.
+	Unlisted []Inode
+
 	Seed  [32]byte // all its randomness follows from it
 	Start int64    // what its clocks begin with, nanoseconds since 1970
 

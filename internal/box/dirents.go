@@ -89,6 +89,7 @@ func (x *tracer) listing(t *thread, n int, at int64) *dirList {
 	if err != nil {
 		return nil
 	}
+	entries = slices.DeleteFunc(entries, func(e dirEntry) bool { return x.unlisted(t, n, e) })
 	if dir, ok := t.directory(n); ok {
 		entries = x.ownEntries(dir, entries)
 		x.topEntries(dir, entries)
@@ -97,6 +98,21 @@ func (x *tracer) listing(t *thread, n int, at int64) *dirList {
 	l := &dirList{key, entries}
 	x.files.lists[by] = l
 	return l
+}
+
+// unlisted reports whether an entry of a directory is not told.
+func (x *tracer) unlisted(t *thread, n int, e dirEntry) bool {
+	if e.name == storeName {
+		return true
+	}
+	return slices.ContainsFunc(x.Unlisted, func(u Inode) bool {
+		if e.ino != u.Ino {
+			return false
+		}
+		var st unix.Stat_t
+		err := unix.Lstat(procPath(t.tid, "fd/"+strconv.Itoa(n)+"/"+e.name), &st)
+		return err == nil && st.Dev == u.Dev && st.Ino == u.Ino
+	})
 }
 
 // storeName is that of coo's own directory, which is no part of a workspace:
@@ -124,10 +140,6 @@ func readDir(path string) ([]dirEntry, error) {
 		for b := buf[:n]; len(b) > direntHeader; {
 			size := binary.LittleEndian.Uint16(b[16:])
 			name, _, _ := bytes.Cut(b[direntHeader:size], []byte{0})
-			if string(name) == storeName {
-				b = b[size:]
-				continue
-			}
 			out = append(out, dirEntry{string(name), binary.LittleEndian.Uint64(b), b[18]})
 			b = b[size:]
 		}

@@ -2,6 +2,9 @@ package box
 
 import "net/netip"
 
+// An Inode names a file as stat(2) does.
+type Inode struct{ Dev, Ino uint64 }
+
 // HostName is the name of the machine that every program sees.
 const HostName = "coo"
 

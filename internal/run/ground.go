@@ -2,6 +2,7 @@ package run
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -25,15 +26,16 @@ type Ground interface {
 
 // A Site is a directory that a program works in.
 type Site struct {
-	Dir    string          // as the program sees it
-	Over   string          // what is shown there instead; "" is Dir itself
-	Keep   []string        // what of Dir is shown in Over too, read-only
-	Fresh  []string        // directories in Dir that are empty at the start, and as they were after
-	Given  []sandbox.Given // what is shown in the place of files in Dir, read-only
-	Before digest.Digest   // the tree that is there
-	objs   snapshot.Getter
-	after  func() (*snapshot.Snapshot, error)
-	leave  func() error
+	Dir      string          // as the program sees it
+	Over     string          // what is shown there instead; "" is Dir itself
+	Keep     []string        // what of Dir is shown in Over too, read-only
+	Fresh    []string        // directories in Dir that are empty at the start, and as they were after
+	Given    []sandbox.Given // what is shown in the place of files in Dir, read-only
+	Unlisted []fs.FileInfo   // files in Dir that are not seen there, as no tree has them
+	Before   digest.Digest   // the tree that is there
+	objs     snapshot.Getter
+	after    func() (*snapshot.Snapshot, error)
+	leave    func() error
 }
 
 // After returns the tree that is there now.
@@ -63,7 +65,8 @@ type InPlace struct {
 func (g InPlace) Enter(_ *workspace.Overlay, given []sandbox.Given) (*Site, error) {
 	s := &Site{
 		Dir: g.Dir, Before: g.Base, objs: g.Store,
-		after: func() (*snapshot.Snapshot, error) { return snapshot.Take(g.Dir, g.Store, g.Options) },
+		after:    func() (*snapshot.Snapshot, error) { return snapshot.Take(g.Dir, g.Store, g.Options) },
+		Unlisted: g.Options.Omit,
 	}
 	if g.Bind {
 		s.Given = given

@@ -5,10 +5,14 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/coo-runtime/coo/internal/box"
 )
 
 // startFrozen starts a box with a network of its own.
@@ -85,8 +89,18 @@ func ordersOf(c Command) orders {
 	return orders{
 		Argv: c.Argv, Name: cmp.Or(c.Exe, c.Argv[0]), Exe: c.exe, Dir: c.Dir, Env: c.Env,
 		FirstPort: sysctl("/proc/sys/net/ipv4/ip_unprivileged_port_start"), Workspace: c.workspace(), Over: c.Over, Keep: c.Keep, Fresh: c.Fresh, Given: c.Given, CA: c.CA, Allow: c.Allow,
+		Unlisted:  inodes(c.Unlisted),
 		Conducted: c.Level == Deterministic, Seed: sha256.Sum256([]byte(c.Seed)), Start: c.Clock * 1e6, Trace: c.Trace,
 	}
+}
+
+func inodes(files []fs.FileInfo) (out []box.Inode) {
+	for _, fi := range files {
+		if st, ok := fi.Sys().(*syscall.Stat_t); ok {
+			out = append(out, box.Inode{Dev: st.Dev, Ino: st.Ino})
+		}
+	}
+	return out
 }
 
 // serveNames answers lookups at the box's listeners, and keeps the one for

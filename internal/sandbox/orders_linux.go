@@ -17,6 +17,7 @@ type orders struct {
 	Over      string
 	Keep      []string
 	Fresh     []string
+	Unlisted  []box.Inode
 	Given     []Given
 	CA        []byte
 

@@ -32,6 +32,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -95,6 +96,9 @@ type Command struct {
 	// Fresh are directories of the workspace, relative to it, that are shown
 	// empty, and are as they were after that. Only at level deterministic.
 	Fresh []string
+	// Unlisted are files that no directory is seen to hold. Only at level
+	// deterministic.
+	Unlisted []fs.FileInfo
 	// Given are files of the workspace that are shown with another content,
 	// read-only. Level proxied shows nothing, and refuses any.
 	Given []Given
