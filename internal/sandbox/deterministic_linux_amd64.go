@@ -130,7 +130,7 @@ func (i *inside) conduct(in *gob.Decoder) *insideError {
 		Own: o.Processes, Confine: i.confine, Views: i.views, Inside: o.Bare != "",
 	}
 	i.outward(&c)
-	if o.Root {
+	if o.root() {
 		c.Denied = denied
 	}
 	if i.trace != nil {

@@ -204,7 +204,7 @@ func (i *inside) confine() error {
 		return err
 	}
 	i.steadyPID()
-	return dropPrivileges(i.orders.Root)
+	return dropPrivileges(i.orders.root())
 }
 
 // start starts the program, with this thread's privileges.

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"net/netip"
+	"os"
 
 	"github.com/coo-runtime/coo/internal/box"
 )
@@ -39,6 +40,10 @@ type orders struct {
 	Start     int64    // of its clocks, nanoseconds since 1970
 	Trace     string   // a file for its system calls; "": none
 }
+
+// root reports whether the program is root inside: of the machine, of the
+// container that coo is in, or of a user namespace alone.
+func (o *orders) root() bool { return os.Geteuid() == 0 }
 
 // A command is what the coo outside says later.
 type command struct {

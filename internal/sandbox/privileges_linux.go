@@ -19,7 +19,9 @@ var denied = []int{
 
 // dropPrivileges takes from this thread, and so from the program, what made
 // the box. An ordinary user's program is left with nothing; root's with what
-// does not reach out of it.
+// does not reach out of it, also where root is so in a user namespace alone.
+// That gains nothing when it is executed, or the kernel would make its
+// addresses random again: PER_CLEAR_ON_SETID, personality(2).
 func dropPrivileges(root bool) error {
 	if root {
 		for _, c := range denied {
