@@ -273,10 +273,6 @@ func (x *tracer) tellAddr(t *thread, fd int, at, size uint64, room uint32, self 
 		x.tellUnix(t, at, size, room, b)
 		return
 	}
-	if binary.LittleEndian.Uint16(b) == unix.AF_NETLINK && self {
-		x.idAt(t, at+4)
-		return
-	}
 	a, six, ok := t.sockaddr(at, uint64(len(b)))
 	if !ok {
 		return

@@ -141,6 +141,14 @@ func (x *tracer) enterIDs(t *thread, r *unix.PtraceRegs, c *change) {
 				return ret
 			})
 		}
+	case unix.SYS_GETSOCKNAME:
+		at := r.Rsi
+		c.also(func(ret int64) int64 {
+			if ret == 0 {
+				x.portAt(t, at)
+			}
+			return ret
+		})
 	case unix.SYS_RECVMSG:
 		msg := r.Rsi
 		c.also(func(ret int64) int64 {

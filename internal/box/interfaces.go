@@ -38,11 +38,7 @@ func netMessages(b []byte) (out []netMessage) {
 // tellLinks returns what the program is told of messages of the kernel.
 func (x *tracer) tellLinks(all []netMessage, protocol int) (out []byte) {
 	for _, m := range all {
-		if x.ids != nil {
-			if id := x.ids.inside[int(binary.LittleEndian.Uint32(m[12:]))]; id != 0 {
-				binary.LittleEndian.PutUint32(m[12:], uint32(id))
-			}
-		}
+		binary.LittleEndian.PutUint32(m[12:], x.linkPort(binary.LittleEndian.Uint32(m[12:])))
 		if protocol == unix.NETLINK_ROUTE && !x.isTold(m) {
 			continue
 		}
@@ -52,6 +48,24 @@ func (x *tracer) tellLinks(all []netMessage, protocol int) (out []byte) {
 		}
 	}
 	return out
+}
+
+// linkPort is the port of a socket of netlink as it is told: the kernel makes
+// it the number of the process, unless that has asked for another.
+func (x *tracer) linkPort(n uint32) uint32 {
+	if x.ids == nil || x.ids.inside[int(n)] == 0 {
+		return n
+	}
+	return uint32(x.ids.inside[int(n)])
+}
+
+// portAt changes the port in a name of such a socket, struct sockaddr_nl:
+// family 2, padding 2, port 4.
+func (x *tracer) portAt(t *thread, at uint64) {
+	b := t.read(at, 8)
+	if len(b) == 8 && binary.LittleEndian.Uint16(b) == unix.AF_NETLINK {
+		t.setWord32(at+4, x.linkPort(binary.LittleEndian.Uint32(b[4:])))
+	}
 }
 
 // isTold reports whether a program is told of a message of rtnetlink.
