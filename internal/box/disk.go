@@ -60,6 +60,16 @@ func ioctl(x *tracer, t *thread) outcome {
 			t.write(t.arg(2), []byte{24, 0, 80, 0, 0, 0, 0, 0})
 		}
 		return out
+	case unix.TIOCGPTN:
+		ret, out := x.passStopped(t)
+		if n, ok := t.word32(t.arg(2)); out == goOn && ret == 0 && ok && x.views != nil {
+			t.setWord32(t.arg(2), x.numberTerminal(n))
+		}
+		return out
+	case getPeer:
+		if n, ok := ofSocket(x, t, t.intArg(0), ptyNumber); ok {
+			x.slaves[n] = true
+		}
 	case getVersion, fiemap:
 		t.answer(-int64(unix.EOPNOTSUPP))
 	}

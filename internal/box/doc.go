@@ -70,7 +70,7 @@
 //	procself.go what it tells of a process            procnet.go and of its sockets
 //	begin.go    what a program inherits, its stack    limits.go  limits and priorities
 //	ports.go    ports of sockets                      inotify.go changes that are told
-//	netlink.go  network interfaces
+//	netlink.go  network interfaces                    terminals.go its own
 //
 // What stands for namespaces where they are forbidden:
 //

@@ -202,6 +202,9 @@ func reads(x *tracer, t *thread) outcome {
 	case randomFD:
 		return x.readRandom(t)
 	case otherFD:
+		if isTerminal(f.st.Rdev) {
+			return x.readsTerminal(t, f)
+		}
 		out := x.inputReady(t, f.n)
 		if out == goOn && !t.dirty && t.isInotify(f.n) {
 			return x.readEvents(t)
@@ -313,7 +316,11 @@ func writes(x *tracer, t *thread) outcome {
 		x.inet = true
 		return x.writeSome(t, f)
 	case pipeFD, otherFD:
-		return x.writeSome(t, f)
+		out := x.writeSome(t, f)
+		if out == goOn && f.kind == otherFD && f.st.Rdev == devPTMX {
+			x.types(t, f)
+		}
+		return out
 	case plainFD:
 		if f.st.Mode&unix.S_IFMT == unix.S_IFREG {
 			x.touch(keyOf(&f.st))

@@ -26,6 +26,7 @@ func opens(x *tracer, t *thread) outcome {
 	if !o.ok {
 		return goOn // the kernel says what is wrong
 	}
+	x.opensTerminal(o.name)
 	if x.missing(t, o.name) {
 		return goOn
 	}

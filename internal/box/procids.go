@@ -63,6 +63,9 @@ func firstWord(s string) string {
 // ownEntries leaves, of the entries of /proc or of the threads of a process,
 // those that are the program's, by its numbers.
 func (x *tracer) ownEntries(dir string, entries []dirEntry) []dirEntry {
+	if x.views != nil && dir+"/" == slavesDir {
+		return x.ownTerminals(entries)
+	}
 	rest, ok := strings.CutPrefix(dir, "/proc")
 	if x.ids == nil || !ok || rest != "" && !strings.HasSuffix(rest, "/task") {
 		return entries

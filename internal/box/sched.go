@@ -55,6 +55,7 @@ func (x *tracer) unwait(t *thread) {
 
 // forget takes a thread that is no more out of everything.
 func (x *tracer) forget(t *thread) {
+	t.typing.close()
 	x.unwait(t)
 	x.queue = slices.DeleteFunc(x.queue, func(q *thread) bool { return q == t })
 	t.proc.held = slices.DeleteFunc(t.proc.held, func(q *thread) bool { return q == t })

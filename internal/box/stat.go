@@ -112,6 +112,9 @@ func (x *tracer) view(s *unix.Statx_t, t *thread, name string) {
 		x.holdOpen(t, key)
 	}
 	n.source = n.source || isSource(x.Workspace, t, name)
+	if x.views != nil && s.Rdev_major == firstSlaves {
+		s.Rdev_minor = x.views.terminal(s.Rdev_minor)
+	}
 	s.Ino, s.Dev_major, s.Dev_minor, s.Mnt_id = n.number, 0, device, 1
 	s.Blksize, s.Attributes, s.Attributes_mask = blockSize, 0, 0
 	s.Mask &= unix.STATX_BASIC_STATS

@@ -29,6 +29,7 @@ type thread struct {
 	executes    renamed // by the execve that it is in
 	taking      bool    // it reads signals from a descriptor
 	wrote       int     // bytes of a long write so far
+	typing      *typing // at a terminal; nil: none
 	born        int     // what an early call has forked
 	// released: the kernel has let it go on after a vfork.
 	released bool

@@ -45,6 +45,7 @@ type tracer struct {
 	connected int64            // so far
 	strangers bool             // something of programs outside may come
 	inet      bool             // something was sent inside since all was last quiet
+	slaves    map[uint32]bool  // numbers of terminals that were opened
 	netlinks  map[uint64]bool  // sockets that were netlink's when they were made, by inode
 	files     files
 	page      *clockPage        // nil: none
@@ -77,7 +78,7 @@ func newTracer(c Config) *tracer {
 	x := &tracer{
 		Config: c, threads: map[int]*thread{}, newborn: map[int]bool{},
 		conns: map[uint64]*conn{}, files: newFiles(), cookies: map[uint32]uint32{}, said: map[string]bool{},
-		netlinks: map[uint64]bool{},
+		netlinks: map[uint64]bool{}, slaves: map[uint32]bool{},
 	}
 	x.chance, x.ticks = x.stream("slices"), x.stream("ticks")
 	if c.Trace != nil {
@@ -185,6 +186,9 @@ func (x *tracer) step(t *thread) outcome {
 	for {
 		var ws unix.WaitStatus
 		tid, err := unix.Wait4(-1, &ws, unix.WALL, nil)
+		if tid == t.tid && t.typing != nil {
+			t.arrive()
+		}
 		switch {
 		case err == unix.EINTR:
 		case err != nil:

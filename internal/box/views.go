@@ -53,6 +53,9 @@ func (v *views) host(name string) string {
 	if rest, ok := strings.CutPrefix(name, "/proc/"); ok && v.ids != nil {
 		return "/proc/" + renumber(rest, v.ids.real)
 	}
+	if isSlave(name) {
+		return slavesDir + "none" // the machine's is somebody else's
+	}
 	return name
 }
 

@@ -12,10 +12,11 @@ import (
 )
 
 // At level deterministic a program finds the directories for temporary files
-// empty, and the devices of a machine with one processor: what others have
-// left there, and what is built into this machine, is nothing of its own.
+// empty, no terminals but its own, and the devices of a machine with one
+// processor: what others have left there, and what is built into this machine,
+// is nothing of its own.
 
-// showMachine shows both.
+// showMachine shows all that.
 func (o *orders) showMachine() error {
 	shown := map[string]bool{}
 	for _, dir := range []string{"/tmp", "/var/tmp", "/dev/shm"} {
@@ -35,6 +36,11 @@ func (o *orders) showMachine() error {
 		at := filepath.Join(o.Workspace, name)
 		if err := unix.Mount("coo", at, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755"); err != nil {
 			return fmt.Errorf("empty %q: %w", at, err)
+		}
+	}
+	if _, err := os.Stat("/dev/pts"); err == nil {
+		if err := unix.Mount("devpts", "/dev/pts", "devpts", unix.MS_NOSUID|unix.MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620"); err != nil {
+			return fmt.Errorf("terminals at /dev/pts: %w", err)
 		}
 	}
 	if _, err := os.Stat("/sys"); err != nil {
