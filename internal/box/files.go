@@ -456,6 +456,7 @@ func sendsData(x *tracer, t *thread) outcome {
 	}
 	x.inet = true
 	x.sendsUnbound(t)
+	x.asksLinks(t, f)
 	flags := t.arg(3)
 	if t.nr == unix.SYS_SENDMSG {
 		flags = t.arg(2)

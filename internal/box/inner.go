@@ -40,11 +40,14 @@ const (
 type inner struct {
 	net   [3]byte
 	own4  netip.Addr
-	names int                       // the port of the server of names
-	ports map[uint16]uint16         // of the program, on the machine
-	back  map[uint16]uint16         // and the other way round
-	bound map[uint64]netip.AddrPort // what sockets were bound to, by inode
-	asked map[uint64]netip.AddrPort // whom sockets for packets send to
+	names int // the port of the server of names
+	// addsSix: the machine's loopback interface lacks ::1, as in most
+	// containers, and the program's does not.
+	addsSix bool
+	ports   map[uint16]uint16         // of the program, on the machine
+	back    map[uint16]uint16         // and the other way round
+	bound   map[uint64]netip.AddrPort // what sockets were bound to, by inode
+	asked   map[uint64]netip.AddrPort // whom sockets for packets send to
 }
 
 // namePort is where the server of names is tried: who has it has the network.
@@ -73,6 +76,8 @@ func newInner(own4 netip.Addr, start int) (n *inner, names int, err error) {
 		unix.Close(s)
 		return nil, -1, fmt.Errorf("a network of its own: %w", err)
 	}
+	address, kernel := hasSix()
+	n.addsSix = kernel && !address
 	return n, s, nil
 }
 

@@ -38,7 +38,7 @@ var inexactIn = map[uint16]struct {
 
 // ofNetlink returns the protocol of a socket of netlink.
 func (x *tracer) ofNetlink(t *thread, f fd) (protocol int, ok bool) {
-	if !x.netlinks[f.st.Ino] {
+	if _, ok := x.netlinks[f.st.Ino]; !ok {
 		return 0, false
 	}
 	return ofSocket(x, t, f.n, func(own int) (int, error) {
@@ -51,6 +51,18 @@ func (x *tracer) ofNetlink(t *thread, f fd) (protocol int, ok bool) {
 		}
 		return unix.GetsockoptInt(own, unix.SOL_SOCKET, unix.SO_PROTOCOL)
 	})
+}
+
+// asksLinks notes which family of addresses is asked about, by a struct
+// rtgenmsg behind the header.
+func (x *tracer) asksLinks(t *thread, f fd) {
+	if _, ok := x.netlinks[f.st.Ino]; !ok {
+		return
+	}
+	b, _ := t.gather(unix.NLMSG_HDRLEN + unix.SizeofRtGenmsg)
+	if len(b) > unix.NLMSG_HDRLEN && netMessage(b).kind() == unix.RTM_GETADDR {
+		x.netlinks[f.st.Ino] = b[unix.NLMSG_HDRLEN]
+	}
 }
 
 // readsLinks lets a thread receive the next datagram of a netlink socket, as
@@ -173,7 +185,7 @@ func (x *tracer) nextLinks(t *thread, f fd, protocol int, room uint64) ([]byte, 
 		if messages == nil {
 			return all, nil
 		}
-		told := x.tellLinks(messages, protocol)
+		told := x.tellLinks(messages, protocol, x.netlinks[f.st.Ino])
 		if len(told) == 0 {
 			unix.Recvfrom(own, nil, unix.MSG_DONTWAIT)
 			continue

@@ -22,7 +22,7 @@ func sockets(x *tracer, t *thread) outcome {
 	case family == unix.AF_NETLINK:
 		ret, out := x.passStopped(t)
 		if out == goOn {
-			x.netlinks[x.file(t, int(ret)).st.Ino] = true
+			x.netlinks[x.file(t, int(ret)).st.Ino] = unix.AF_UNSPEC
 			t.answer(ret)
 		}
 		return out

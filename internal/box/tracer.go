@@ -46,7 +46,7 @@ type tracer struct {
 	strangers bool             // something of programs outside may come
 	inet      bool             // something was sent inside since all was last quiet
 	slaves    map[uint32]bool  // numbers of terminals that were opened
-	netlinks  map[uint64]bool  // sockets that were netlink's when they were made, by inode
+	netlinks  map[uint64]uint8 // sockets that were netlink's when they were made, by inode: the family that was asked about
 	files     files
 	page      *clockPage        // nil: none
 	pageFile  string            // its path in every program
@@ -78,7 +78,7 @@ func newTracer(c Config) *tracer {
 	x := &tracer{
 		Config: c, threads: map[int]*thread{}, newborn: map[int]bool{},
 		conns: map[uint64]*conn{}, files: newFiles(), cookies: map[uint32]uint32{}, said: map[string]bool{},
-		netlinks: map[uint64]bool{}, slaves: map[uint32]bool{},
+		netlinks: map[uint64]uint8{}, slaves: map[uint32]bool{},
 	}
 	x.chance, x.ticks = x.stream("slices"), x.stream("ticks")
 	if c.Trace != nil {

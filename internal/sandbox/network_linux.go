@@ -16,6 +16,14 @@ import (
 // network makes the box's network and returns its listeners.
 func (i *inside) network() ([]*os.File, error) {
 	o := &i.orders
+	if o.Conducted {
+		// There is IPv6 inside wherever the kernel has it.
+		_ = os.WriteFile("/proc/sys/net/ipv6/conf/all/disable_ipv6", []byte("0"), 0)
+		if err := talk(unix.NETLINK_ROUTE, []request{setUp()}); err != nil {
+			return nil, fmt.Errorf("loopback interface: %w", err)
+		}
+		o.IPv6 = hasIPv6()
+	}
 	v6 := o.IPv6
 	if !v6 {
 		// A machine without IPv6 is one inside as well.
@@ -155,7 +163,7 @@ func ownAddrs() []netip.Addr {
 	return own
 }
 
-// hasIPv6 reports whether the machine's loopback interface has ::1.
+// hasIPv6 reports whether the loopback interface has ::1.
 func hasIPv6() bool {
 	f, err := os.Open("/proc/net/if_inet6")
 	if err != nil {
