@@ -23,8 +23,10 @@ type Config struct {
 	Env  []string
 
 	// Workspace is the directory whose files have no times of their own, as
-	// they are restored without; "" is none.
+	// they are restored without; "" is none. Of what is in it, Timed are paths,
+	// relative to it, that are not restored.
 	Workspace string
+	Timed     []string
 
 	// Unlisted are files that no directory is told to hold: such as where the
 	// shell keeps what coo prints, which a replay's workspace has not.

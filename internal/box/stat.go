@@ -4,6 +4,7 @@ package box
 
 import (
 	"encoding/binary"
+	"slices"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -111,7 +112,7 @@ func (x *tracer) view(s *unix.Statx_t, t *thread, name string) {
 	if s.Nlink == 0 && s.Mode&unix.S_IFMT == unix.S_IFREG && !x.holds(key) {
 		x.holdOpen(t, key)
 	}
-	n.source = n.source || isSource(x.Workspace, t, name)
+	n.source = n.source || x.isSource(t, name)
 	if x.views != nil && s.Rdev_major == firstSlaves {
 		s.Rdev_minor = x.views.terminal(s.Rdev_minor)
 	}
@@ -172,16 +173,22 @@ func (x *tracer) holdOpen(t *thread, key inode) {
 // isSource reports whether a file is a module of an installation of Python's:
 // what is compiled of it is used only if the time of its last change is the
 // same, and all that is imported would be compiled anew in each run. Those of
-// the workspace are, which is restored without times.
-func isSource(workspace string, t *thread, name string) bool {
+// the workspace are, which is restored without times: also those of an
+// installation in it that a snapshot has.
+func (x *tracer) isSource(t *thread, name string) bool {
 	if !strings.HasSuffix(name, ".py") {
 		return false
 	}
-	if strings.Contains(name, "/site-packages/") || strings.Contains(name, "/dist-packages/") {
+	installed := strings.Contains(name, "/site-packages/") || strings.Contains(name, "/dist-packages/")
+	full, ok := t.absolute(unix.AT_FDCWD, name)
+	if !ok || x.Workspace == "" {
+		return installed
+	}
+	inside, ok := strings.CutPrefix(full, strings.TrimSuffix(x.Workspace, "/")+"/")
+	if !ok {
 		return true
 	}
-	name, ok := t.absolute(unix.AT_FDCWD, name)
-	return ok && workspace != "" && !strings.HasPrefix(name, strings.TrimSuffix(workspace, "/")+"/")
+	return installed && slices.ContainsFunc(x.Timed, func(path string) bool { return strings.HasPrefix(inside, path+"/") })
 }
 
 func statxTime(ns int64) unix.StatxTimestamp {

@@ -124,8 +124,8 @@ func (w *world) exec(b string, c Command, t told) (*exited, error) {
 		Call: call, Branch: b,
 		Command: sandbox.Command{
 			Level: p.Level, Argv: c.Argv, Dir: site.Dir, Over: site.Over, Keep: site.Keep, Fresh: site.Fresh, Given: site.Given,
-			Unlisted: site.Unlisted,
-			Env:      p.Environ(c.Env), Stdin: stdin(c.Stdin), Allow: p.Allow, Trace: p.Trace,
+			Unlisted: site.Unlisted, Outside: site.Outside,
+			Env: p.Environ(c.Env), Stdin: stdin(c.Stdin), Allow: p.Allow, Trace: p.Trace,
 		},
 		Recorder: w.rec, Answers: p.Answers, Positions: p.Positions, Patience: p.Patience,
 		Rules: p.Rules, Placeholders: wire.NewPlaceholders(p.Secrets).WithValues(values), Secrets: values,

@@ -32,6 +32,7 @@ type Site struct {
 	Fresh    []string        // directories in Dir that are empty at the start, and as they were after
 	Given    []sandbox.Given // what is shown in the place of files in Dir, read-only
 	Unlisted []fs.FileInfo   // files in Dir that are not seen there, as no tree has them
+	Outside  []string        // what of Dir no tree has: it is seen as it is, with its times
 	Before   digest.Digest   // the tree that is there
 	objs     snapshot.Getter
 	after    func() (*snapshot.Snapshot, error)
@@ -78,6 +79,7 @@ func (g InPlace) Enter(_ *workspace.Overlay, given []sandbox.Given) (*Site, erro
 	if err != nil {
 		return nil, err
 	}
+	s.Outside = withoutBytecode(all)
 	for _, path := range all {
 		fi, err := os.Lstat(filepath.Join(g.Dir, filepath.FromSlash(path)))
 		if err == nil && fi.IsDir() && isCache(filepath.Base(path)) {
@@ -223,6 +225,7 @@ func (g Scratch) show(s *Site, copied string) error {
 		}
 		return made(base) || !shown(filepath.Join(g.Dir, filepath.FromSlash(path)))
 	})
+	s.Outside = withoutBytecode(keep)
 	if g.Bind {
 		s.Dir, s.Over = g.Dir, copied
 		s.Keep, err = g.link(keep, copied)
@@ -236,6 +239,11 @@ func (g Scratch) show(s *Site, copied string) error {
 		}
 	}
 	return nil
+}
+
+// withoutBytecode leaves the paths that files of programs may be below.
+func withoutBytecode(paths []string) []string {
+	return slices.DeleteFunc(slices.Clone(paths), func(path string) bool { return filepath.Base(path) == bytecode })
 }
 
 // link makes those of the paths that are links in the copy, as they are: what

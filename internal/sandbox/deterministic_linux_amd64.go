@@ -125,8 +125,8 @@ func (i *inside) conduct(in *gob.Decoder) *insideError {
 	}
 	c := box.Config{
 		Argv: o.Argv, Exe: o.Exe.Run, Dir: o.Dir, Env: o.Env, Workspace: o.Workspace, Seed: o.Seed, Start: o.Start,
-		Unlisted: o.Unlisted,
-		Stdin:    0, Stdout: outs[0], Stderr: outs[1],
+		Unlisted: o.Unlisted, Timed: o.Outside,
+		Stdin: 0, Stdout: outs[0], Stderr: outs[1],
 		Own: o.Processes, Confine: i.confine, Views: i.views, Inside: o.Bare != "",
 	}
 	i.outward(&c)

@@ -89,7 +89,7 @@ func ordersOf(c Command) orders {
 	return orders{
 		Argv: c.Argv, Name: cmp.Or(c.Exe, c.Argv[0]), Exe: c.exe, Dir: c.Dir, Env: c.Env,
 		FirstPort: sysctl("/proc/sys/net/ipv4/ip_unprivileged_port_start"), Workspace: c.workspace(), Over: c.Over, Keep: c.Keep, Fresh: c.Fresh, Given: c.Given, CA: c.CA, Allow: c.Allow,
-		Unlisted:  inodes(c.Unlisted),
+		Unlisted: inodes(c.Unlisted), Outside: c.Outside,
 		Conducted: c.Level == Deterministic, Seed: sha256.Sum256([]byte(c.Seed)), Start: c.Clock * 1e6, Trace: c.Trace,
 	}
 }

@@ -19,6 +19,7 @@ type orders struct {
 	Keep      []string
 	Fresh     []string
 	Unlisted  []box.Inode
+	Outside   []string
 	Given     []Given
 	CA        []byte
 

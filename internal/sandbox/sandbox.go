@@ -96,6 +96,10 @@ type Command struct {
 	// Fresh are directories of the workspace, relative to it, that are shown
 	// empty, and are as they were after that. Only at level deterministic.
 	Fresh []string
+	// Outside are files and directories of the workspace, relative to it, whose
+	// files have times, as what is restored has not. Only at level
+	// deterministic.
+	Outside []string
 	// Unlisted are files that no directory is seen to hold. Only at level
 	// deterministic.
 	Unlisted []fs.FileInfo
