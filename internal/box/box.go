@@ -60,9 +60,11 @@ type Config struct {
 
 	// Views are what it sees where without a process namespace of its own,
 	// and with that without mounts. Inside says that it has no network either:
-	// its sockets are put where nobody else's are.
+	// its sockets are put where nobody else's are. IPv6 says then that the
+	// machine's loopback interface has ::1.
 	Views  []View
 	Inside bool
+	IPv6   bool
 
 	// Trace, when not nil, gets a line for each call that stopped.
 	Trace io.Writer
@@ -134,6 +136,8 @@ func (x *tracer) start() error {
 				return err
 			}
 			x.inner, x.Names = n, append(x.Names, names)
+			_, err = os.Stat("/proc/net/if_inet6") // the kernel has IPv6
+			n.addsSix = err == nil && !x.IPv6
 		}
 	}
 	attr := &syscall.ProcAttr{

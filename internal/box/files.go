@@ -118,11 +118,17 @@ func (x *tracer) polled(t *thread, n int, events int16) int16 {
 		return unix.POLLNVAL
 	}
 	defer unix.Close(own)
-	list := []unix.PollFd{{Fd: int32(own), Events: events}}
-	if _, err := unix.Poll(list, 0); err != nil {
-		return 0
+	return polledOwn(own, events)
+}
+
+// polledOwn does so for a descriptor of the tracer's.
+func polledOwn(own int, events int16) int16 {
+	p := []unix.PollFd{{Fd: int32(own), Events: events}}
+	for {
+		if _, err := unix.Poll(p, 0); err != unix.EINTR {
+			return p[0].Revents
+		}
 	}
-	return list[0].Revents
 }
 
 // nonblocking reports whether a descriptor's file never lets a call wait that
@@ -398,73 +404,6 @@ func writeNow(own int, kind fdKind, b []byte) (int, error) {
 	const nowait = 8 // RWF_NOWAIT, pwritev2(2)
 	n, err := unix.Pwritev2(own, [][]byte{b}, -1, nowait)
 	return n, err
-}
-
-// receives is the handler of recvfrom, recvmsg, accept and their like.
-func receives(x *tracer, t *thread) outcome {
-	const dontWait = unix.MSG_DONTWAIT
-	flags := uint64(0)
-	switch t.nr {
-	case unix.SYS_RECVFROM, unix.SYS_RECVMMSG:
-		flags = t.arg(3)
-	case unix.SYS_RECVMSG:
-		flags = t.arg(2)
-	}
-	f := x.file(t, t.intArg(0))
-	if f.kind != socketFD {
-		return goOn
-	}
-	if protocol, ok := x.ofNetlink(t, f); ok {
-		return x.readsLinks(t, f, protocol, flags)
-	}
-	switch {
-	case flags&dontWait != 0:
-		return goOn
-	case t.nr == unix.SYS_RECVFROM && flags&unix.MSG_WAITALL != 0:
-		return x.receiveAll(t)
-	}
-	return x.inputReady(t, f.n)
-}
-
-// receiveAll parks a thread until as much is there as it waits for, or its
-// peer sends no more.
-func (x *tracer) receiveAll(t *thread) outcome {
-	n := t.intArg(0)
-	enough := func() bool {
-		own, err := x.take(t, n)
-		if err != nil {
-			return true
-		}
-		defer unix.Close(own)
-		there, err := unix.IoctlGetInt(own, unix.TIOCINQ)
-		return err != nil || uint64(there) >= t.arg(2) || x.polled(t, n, unix.POLLRDHUP)&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) != 0
-	}
-	if enough() || x.nonblocking(t, n, unix.POLLIN) {
-		return goOn
-	}
-	return x.park(t, parked{why: fmt.Sprintf("reads descriptor %d", n), deadline: -1, restart: true, ready: enough})
-}
-
-// sendsData is the handler of sendto, sendmsg and sendmmsg.
-func sendsData(x *tracer, t *thread) outcome {
-	f := x.file(t, t.intArg(0))
-	if f.kind != socketFD {
-		return goOn
-	}
-	if c := x.lookUp(f); c != nil && t.nr != unix.SYS_SENDMMSG {
-		return x.send(t, c)
-	}
-	x.inet = true
-	x.sendsUnbound(t)
-	x.asksLinks(t, f)
-	flags := t.arg(3)
-	if t.nr == unix.SYS_SENDMSG {
-		flags = t.arg(2)
-	}
-	if flags&unix.MSG_DONTWAIT != 0 {
-		return goOn
-	}
-	return x.whenReady(t, f.n, unix.POLLOUT, "writes to")
 }
 
 // splices is the handler of calls that move bytes between descriptors inside

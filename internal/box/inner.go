@@ -76,8 +76,6 @@ func newInner(own4 netip.Addr, start int) (n *inner, names int, err error) {
 		unix.Close(s)
 		return nil, -1, fmt.Errorf("a network of its own: %w", err)
 	}
-	address, kernel := hasSix()
-	n.addsSix = kernel && !address
 	return n, s, nil
 }
 

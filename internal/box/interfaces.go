@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"net/netip"
-	"os"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -154,11 +153,4 @@ func (m netMessage) six() netMessage {
 	attr(protocol, []byte{kernelMade})
 	binary.LittleEndian.PutUint32(out, uint32(len(out)))
 	return out
-}
-
-// hasSix reports whether the loopback interface of this process's network has
-// ::1, and whether the kernel has IPv6.
-func hasSix() (address, kernel bool) {
-	b, err := os.ReadFile("/proc/net/if_inet6")
-	return bytes.Contains(b, []byte("00000000000000000000000000000001 ")), err == nil
 }

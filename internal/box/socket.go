@@ -3,6 +3,7 @@
 package box
 
 import (
+	"fmt"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -50,4 +51,71 @@ func innerProtocol(kind, protocol int) unix.Errno {
 		return unix.ESOCKTNOSUPPORT
 	}
 	return unix.EPROTONOSUPPORT
+}
+
+// receives is the handler of recvfrom, recvmsg, accept and their like.
+func receives(x *tracer, t *thread) outcome {
+	const dontWait = unix.MSG_DONTWAIT
+	flags := uint64(0)
+	switch t.nr {
+	case unix.SYS_RECVFROM, unix.SYS_RECVMMSG:
+		flags = t.arg(3)
+	case unix.SYS_RECVMSG:
+		flags = t.arg(2)
+	}
+	f := x.file(t, t.intArg(0))
+	if f.kind != socketFD {
+		return goOn
+	}
+	if protocol, ok := x.ofNetlink(t, f); ok {
+		return x.readsLinks(t, f, protocol, flags)
+	}
+	switch {
+	case flags&dontWait != 0:
+		return goOn
+	case t.nr == unix.SYS_RECVFROM && flags&unix.MSG_WAITALL != 0:
+		return x.receiveAll(t)
+	}
+	return x.inputReady(t, f.n)
+}
+
+// receiveAll parks a thread until as much is there as it waits for, or its
+// peer sends no more.
+func (x *tracer) receiveAll(t *thread) outcome {
+	n := t.intArg(0)
+	enough := func() bool {
+		own, err := x.take(t, n)
+		if err != nil {
+			return true
+		}
+		defer unix.Close(own)
+		there, err := unix.IoctlGetInt(own, unix.TIOCINQ)
+		return err != nil || uint64(there) >= t.arg(2) || x.polled(t, n, unix.POLLRDHUP)&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) != 0
+	}
+	if enough() || x.nonblocking(t, n, unix.POLLIN) {
+		return goOn
+	}
+	return x.park(t, parked{why: fmt.Sprintf("reads descriptor %d", n), deadline: -1, restart: true, ready: enough})
+}
+
+// sendsData is the handler of sendto, sendmsg and sendmmsg.
+func sendsData(x *tracer, t *thread) outcome {
+	f := x.file(t, t.intArg(0))
+	if f.kind != socketFD {
+		return goOn
+	}
+	if c := x.lookUp(f); c != nil && t.nr != unix.SYS_SENDMMSG {
+		return x.send(t, c)
+	}
+	x.inet = true
+	x.sendsUnbound(t)
+	x.asksLinks(t, f)
+	flags := t.arg(3)
+	if t.nr == unix.SYS_SENDMSG {
+		flags = t.arg(2)
+	}
+	if flags&unix.MSG_DONTWAIT != 0 {
+		return goOn
+	}
+	return x.whenReady(t, f.n, unix.POLLOUT, "writes to")
 }

@@ -178,16 +178,6 @@ func (t *thread) arrive() {
 
 func ptyNumber(master int) (uint32, error) { return unix.IoctlGetUint32(master, unix.TIOCGPTN) }
 
-// polledOwn returns which of some events a descriptor of the tracer's has.
-func polledOwn(own int, events int16) int16 {
-	p := []unix.PollFd{{Fd: int32(own), Events: events}}
-	for {
-		if _, err := unix.Poll(p, 0); err != unix.EINTR {
-			return p[0].Revents
-		}
-	}
-}
-
 // opensTerminal notes the name of a terminal that is opened.
 func (x *tracer) opensTerminal(name string) {
 	if x.views != nil && isSlave(name) {

@@ -127,7 +127,7 @@ func (i *inside) conduct(in *gob.Decoder) *insideError {
 		Argv: o.Argv, Exe: o.Exe.Run, Dir: o.Dir, Env: o.Env, Workspace: o.Workspace, Seed: o.Seed, Start: o.Start,
 		Unlisted: o.Unlisted, Timed: o.Outside,
 		Stdin: 0, Stdout: outs[0], Stderr: outs[1],
-		Own: o.Processes, Confine: i.confine, Views: i.views, Inside: o.Bare != "",
+		Own: o.Processes, Confine: i.confine, Views: i.views, Inside: o.Bare != "", IPv6: o.IPv6,
 	}
 	i.outward(&c)
 	if o.root() {

@@ -4,7 +4,6 @@ import os
 import pty
 import select
 import signal
-import termios
 import time
 import tty
 
